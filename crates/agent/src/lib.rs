@@ -1,1 +1,8 @@
-//! agent
+//! The Roadstead agent: one binary, two roles.
+//!
+//! The **relay** (`run`) keeps the connection to the hub, reports metrics and hands over what the hub signed. It runs as
+//! its own user in a sandbox and has no power over the machine. **Workers** (`work`) run as root, one per job, started by
+//! systemd outside of every sandbox; they believe nothing but the hub's signature and root-owned files.
+
+pub mod host;
+pub mod paths;
