@@ -17,6 +17,9 @@
 //!   jobs/<job id>.sock             root:roadstead  0660   control socket of a running job
 //! ```
 //!
+//! `hub.json` is `{"hub_url", "server_id", "hub_key", "hub_key_id", "hub_fingerprint"}`, keys and digests in lower-case
+//! hexadecimal: the installer looks for the fingerprint in it, workers verify with the key.
+//!
 //! Another `--state-dir` moves everything below it: the runtime directory becomes `<state-dir>/run` and the policy file
 //! `<state-dir>/policy.toml`, so that an agent for development never meets the machine's own.
 
