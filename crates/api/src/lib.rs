@@ -1,1 +1,37 @@
-//! api
+//! The Roadstead hub: a small kernel (`db`, `http`, `bus`, `background`, `outbound`) and a folder per feature.
+//!
+//! Slices call each other's `mod.rs` only; SQL stands in `store.rs` only. `crates/README.md` has the map.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod hub;
+
+pub mod background;
+pub mod bus;
+pub mod db;
+pub mod http;
+pub mod outbound;
+
+pub mod access;
+pub mod audit;
+pub mod auth;
+pub mod enrollment;
+pub mod events;
+pub mod gateway;
+pub mod jobs;
+pub mod license;
+pub mod metrics;
+pub mod servers;
+pub mod workspaces;
+
+pub mod clock;
+pub mod error;
+pub mod ids;
+pub mod keys;
+pub mod random;
+pub mod secret;
+pub mod tasks;
+
+pub use error::{Error, ErrorCode, Result};
+pub use hub::{App, Hub};

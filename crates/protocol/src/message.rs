@@ -12,6 +12,7 @@ macro_rules! messages {
     ($($(#[$doc:meta])* $variant:ident($payload:ty) = $kind:literal,)*) => {
         /// A typed payload together with its discriminator.
         #[derive(Debug, Clone, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "one message at a time, moved rarely")]
         pub enum Message {
             $($(#[$doc])* $variant($payload),)*
         }

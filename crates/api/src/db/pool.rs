@@ -1,0 +1,196 @@
+//! Pools, sessions and transactions.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
+
+use super::conn::Conn;
+use super::error::DbError;
+use super::migrate::{self, Store};
+
+/// How long a request waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+const SQLITE_READERS: u32 = 4;
+
+/// Which engine a [`Db`] talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// SQLite, one file.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// Where the data lives.
+#[derive(Debug, Clone)]
+pub enum DbOptions {
+    /// A SQLite file, made when missing.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL; it may hold a password and is never printed.
+    Postgres(crate::secret::Secret),
+}
+
+/// An open database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Db(Pools);
+
+#[derive(Debug, Clone)]
+enum Pools {
+    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    Postgres(PgPool),
+}
+
+impl Db {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or was written by a newer version of the hub.
+    pub async fn open(options: &DbOptions, store: Store) -> anyhow::Result<Self> {
+        let db = match options {
+            DbOptions::Sqlite(path) => Self::open_sqlite(path).await?,
+            DbOptions::Postgres(url) => {
+                let options: PgConnectOptions = url
+                    .reveal()
+                    .parse()
+                    .map_err(|_| anyhow::anyhow!("the database URL is not a valid postgres:// URL"))?;
+                let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(ACQUIRE_TIMEOUT);
+                Self(Pools::Postgres(pool.connect_with(options).await?))
+            }
+        };
+        match &db.0 {
+            Pools::Sqlite { writer, .. } => migrate::run_sqlite(writer, store).await?,
+            Pools::Postgres(pool) => migrate::run_postgres(pool).await?,
+        }
+        Ok(db)
+    }
+
+    async fn open_sqlite(path: &Path) -> sqlx::Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        // One writer and several readers: SQLite has one write lock, and waiting for it in our own queue is fair.
+        let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+        let writer = writer.connect_with(options.clone()).await?;
+        let readers = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE_TIMEOUT);
+        let readers = readers.connect_with(options.read_only(true)).await?;
+        Ok(Self(Pools::Sqlite { readers, writer }))
+    }
+
+    /// The engine behind it.
+    #[must_use]
+    pub const fn engine(&self) -> Engine {
+        match self.0 {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// A connection for reading.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`] when none gets free in time.
+    pub async fn read(&self) -> Result<Session, DbError> {
+        Ok(Session(match &self.0 {
+            Pools::Sqlite { readers, .. } => SessionArm::Sqlite(readers.acquire().await?),
+            Pools::Postgres(pool) => SessionArm::Postgres(pool.acquire().await?),
+        }))
+    }
+
+    /// A transaction for writing. It is rolled back unless [`Tx::commit`] is called.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`] when none gets free in time.
+    #[expect(clippy::disallowed_methods, reason = "`begin` must not be cancelled half-way, and it ends by itself")]
+    pub async fn write(&self) -> Result<Tx, DbError> {
+        // A cancelled `begin` leaves a PostgreSQL connection inside a transaction for its next borrower (sqlx 0.9), so
+        // waiting for a connection may be cancelled, beginning may not.
+        let joined = |error: tokio::task::JoinError| DbError::Unavailable(sqlx::Error::Io(error.into()));
+        Ok(Tx(match &self.0 {
+            Pools::Sqlite { writer, .. } => {
+                let conn = writer.acquire().await?;
+                let begin = Transaction::begin(conn, Some(SqlStr::from_static("BEGIN IMMEDIATE")));
+                TxArm::Sqlite(tokio::spawn(begin).await.map_err(joined)??)
+            }
+            Pools::Postgres(pool) => {
+                let conn = pool.acquire().await?;
+                TxArm::Postgres(tokio::spawn(Transaction::begin(conn, None)).await.map_err(joined)??)
+            }
+        }))
+    }
+
+    /// Closes all connections; SQLite's write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        match &self.0 {
+            Pools::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A connection for reading.
+#[derive(Debug)]
+pub struct Session(SessionArm);
+
+#[derive(Debug)]
+enum SessionArm {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Session {
+    /// Lends the connection to a store function.
+    pub fn conn(&mut self) -> Conn<'_> {
+        match &mut self.0 {
+            SessionArm::Sqlite(conn) => Conn::Sqlite(conn),
+            SessionArm::Postgres(conn) => Conn::Postgres(conn),
+        }
+    }
+}
+
+/// A transaction for writing.
+#[derive(Debug)]
+#[must_use = "a transaction that is not committed is rolled back"]
+pub struct Tx(TxArm);
+
+#[derive(Debug)]
+enum TxArm {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Lends the connection to a store function.
+    pub fn conn(&mut self) -> Conn<'_> {
+        match &mut self.0 {
+            TxArm::Sqlite(tx) => Conn::Sqlite(tx),
+            TxArm::Postgres(tx) => Conn::Postgres(tx),
+        }
+    }
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// When it could not be made durable: nothing of it happened.
+    #[expect(clippy::disallowed_methods, reason = "`commit` must not be cancelled half-way, and it ends by itself")]
+    pub async fn commit(self) -> Result<(), DbError> {
+        let commit = async move {
+            match self.0 {
+                TxArm::Sqlite(tx) => tx.commit().await,
+                TxArm::Postgres(tx) => tx.commit().await,
+            }
+        };
+        let done = tokio::spawn(commit).await;
+        Ok(done.map_err(|error| DbError::Unavailable(sqlx::Error::Io(error.into())))??)
+    }
+}

@@ -1,0 +1,5 @@
+//! enrollment
+
+/// In-memory state.
+#[derive(Debug, Default)]
+pub struct State {}

@@ -1,0 +1,5 @@
+//! gateway
+
+/// In-memory state.
+#[derive(Debug, Default)]
+pub struct Registry {}

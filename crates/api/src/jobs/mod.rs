@@ -1,0 +1,5 @@
+//! jobs
+
+/// In-memory state.
+#[derive(Debug, Default)]
+pub struct State {}

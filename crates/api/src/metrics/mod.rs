@@ -1,0 +1,5 @@
+//! metrics
+
+/// In-memory state.
+#[derive(Debug, Default)]
+pub struct State {}

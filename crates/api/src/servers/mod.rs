@@ -1,0 +1,5 @@
+//! servers
+
+/// In-memory state.
+#[derive(Debug, Default)]
+pub struct State {}
