@@ -1,0 +1,76 @@
+//! The Rust tests, with the real parts that they ask for.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::{Parts, Run};
+use crate::service::Postgres;
+use crate::tally::Tally;
+use crate::{agent_build, paths, proc, stage, vps_root};
+
+/// Prepares the parts, runs the tests, ends the parts.
+pub(super) fn tests(run: &mut Run, parts: Parts) -> Result<()> {
+    let mut environment: Vec<(&str, PathBuf)> = vec![("ROADSTEAD_TEST_HUB", paths::dev_binary("roadstead"))];
+    let mut agent = paths::dev_binary("roadstead-agent");
+    if parts.static_agent {
+        run.check("static agent", || {
+            agent = agent_build::native()?.path;
+            Ok(())
+        })?;
+    }
+    let agents = paths::cache().join("agents");
+    run.check("agents directory", || stage::stage_dev(&agents, &agent))?;
+    environment.push(("ROADSTEAD_TEST_AGENT", agent));
+    environment.push(("ROADSTEAD_TEST_AGENTS_DIR", agents));
+    if parts.vps {
+        run.check("VPS image", || {
+            environment.push(("ROADSTEAD_TEST_VPS_ROOT", vps_root::ensure()?));
+            Ok(())
+        })?;
+    }
+    let mut postgres = None;
+    if parts.postgres {
+        run.check("PostgreSQL", || {
+            let server = Postgres::start()?;
+            environment.push(("ROADSTEAD_TEST_POSTGRES", server.url().into()));
+            postgres = Some(server);
+            Ok(())
+        })?;
+    }
+
+    run.tests("Rust tests", || {
+        let mut command = runner()?;
+        let seen = proc::tee(command.envs(environment))?;
+        let tally = Tally::of_nextest(&seen.output).or_else(|| Tally::of_cargo_test(&seen.output));
+        Ok(tally.context("the test runner did not say what it ran")?.with_status(seen.status.success()))
+    })?;
+    drop(postgres);
+
+    run.tests("documentation tests", || {
+        let seen = proc::tee(proc::cargo().args(["test", "--quiet", "--workspace", "--doc"]))?;
+        Ok(Tally::of_cargo_test(&seen.output).unwrap_or_default().with_status(seen.status.success()))
+    })
+}
+
+/// nextest, installed when it is not there; plain cargo where it cannot be had.
+fn runner() -> Result<Command> {
+    let mut cargo = proc::cargo();
+    if proc::find("cargo-nextest").is_none() {
+        println!("Installing cargo-nextest");
+        let installed = proc::run(proc::cargo().args(["install", "--quiet", "--locked", "cargo-nextest"]));
+        crate::interrupt::check()?;
+        if let Err(error) = installed {
+            println!("{error:#}; running the tests with plain cargo");
+            cargo.args(["test", "--workspace", "--no-fail-fast", "--all-targets"]);
+            return Ok(cargo);
+        }
+    }
+    cargo.args(["nextest", "run", "--workspace"]);
+    if std::io::stdout().is_terminal() {
+        cargo.env("CARGO_TERM_COLOR", "always");
+    }
+    Ok(cargo)
+}
