@@ -4,7 +4,7 @@
 //! golden one is a deliberate act that belongs in a commit of its own. Both directions are checked: what we write, and
 //! what a peer that wrote the file meant.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
 use std::path::PathBuf;
