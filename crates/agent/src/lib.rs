@@ -5,4 +5,8 @@
 //! systemd outside of every sandbox; they believe nothing but the hub's signature and root-owned files.
 
 pub mod host;
+pub mod link;
+pub mod logging;
 pub mod paths;
+pub mod handover;
+pub mod work;

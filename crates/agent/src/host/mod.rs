@@ -2,5 +2,8 @@
 
 pub mod clock;
 pub mod ids;
+pub mod net;
 pub mod random;
 pub mod tasks;
+pub mod commands;
+pub mod files;

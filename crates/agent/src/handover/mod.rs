@@ -1,0 +1,201 @@
+//! The relay's side of the door to the workers: hand over what the hub signed, hear how it goes.
+//!
+//! ```text
+//! let workers = Workers::detect(paths.clone(), clock)?;      // says which kind: workers.capability()
+//! workers.warm().await;                                      // one spare, so that a job pays one exec
+//! let (ack, job) = workers.submit(cmd, welcome).await;       // answer the hub with `ack`
+//! if let Some(mut job) = job {                               // accepted: follow it to its end
+//!     while let Some(note) = job.next().await? { … }         // Spooled(n): read the spool up to n; Done: the end
+//!     job.cancel(&cancel).await?;                            // at any time; `next` may be dropped for it
+//! }                                                          // `None` without Done: ask Spool::job what became of it
+//! workers.attach(job_id).await                               // after a restart: the same for a job that still runs
+//! ```
+//!
+//! Nothing here decides anything: a worker verifies what it is given, and the spool holds the truth about a job.
+
+mod connection;
+mod launch;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::job::{Already, Cmd, CmdAck, CmdBody, CmdOutcome, RejectCode, Rejected};
+use protocol::{JobId, Signed};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
+
+pub use connection::RunningJob;
+pub use launch::WorkerKind;
+
+use crate::paths::Paths;
+use crate::work::wire::{Description, JobOrder, Note, Op, Request, Swept, VERSION};
+use connection::Connection;
+use launch::Launcher;
+
+/// Jobs on their way to a worker at the same time; more wait their turn.
+const MAX_STARTING: usize = 64;
+/// A claim waits for a disk; longer than this is no disk.
+const ACK_DEADLINE: Duration = Duration::from_secs(60);
+const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
+const SWEEP_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The way to the workers of this host. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    paths: Paths,
+    launcher: Launcher,
+    starting: Semaphore,
+    spare: Mutex<Option<Connection>>,
+}
+
+/// Why there is no worker.
+#[derive(Debug, thiserror::Error)]
+pub enum HandoverError {
+    /// systemd's socket does not answer, or no process could be started.
+    #[error("no worker could be reached: {0}")]
+    Unreachable(#[source] io::Error),
+    /// The worker went away or said nothing in time.
+    #[error("the worker gave no answer: {0}")]
+    NoAnswer(String),
+}
+
+impl Workers {
+    /// Finds out how workers are started on this host: by systemd where the agent is installed and PID 1 is systemd, by
+    /// this process otherwise.
+    ///
+    /// # Errors
+    /// When the agent cannot tell where its own program file is.
+    pub fn detect(paths: Paths) -> io::Result<Self> {
+        let launcher = Launcher::detect(&paths)?;
+        Ok(Self::with_launcher(paths, launcher))
+    }
+
+    /// Workers that this process starts from `program`, whatever the host has.
+    #[must_use]
+    pub fn forked(paths: Paths, program: impl Into<std::path::PathBuf>) -> Self {
+        let launcher = Launcher::forked(&paths, program.into());
+        Self::with_launcher(paths, launcher)
+    }
+
+    fn with_launcher(paths: Paths, launcher: Launcher) -> Self {
+        let inner = Inner { paths, launcher, starting: Semaphore::new(MAX_STARTING), spare: Mutex::new(None) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// How workers are started here.
+    #[must_use]
+    pub fn kind(&self) -> WorkerKind {
+        self.inner.launcher.kind()
+    }
+
+    /// The capability that `hello` names.
+    #[must_use]
+    pub fn capability(&self) -> &'static str {
+        match self.kind() {
+            WorkerKind::Systemd => "workers.systemd",
+            WorkerKind::Forked => "workers.forked",
+        }
+    }
+
+    /// Opens the spare worker, if there is none. A failure is not one yet: the next job tries again and reports it.
+    pub async fn warm(&self) {
+        let mut spare = self.inner.spare.lock().await;
+        if spare.as_ref().is_none_or(Connection::is_closed) {
+            *spare = self.inner.launcher.open().await.ok();
+        }
+    }
+
+    /// Hands a job to a worker and waits for its answer. There always is one; where no worker can be reached it is
+    /// `rejected` with `unavailable`. An accepted job comes with the connection that tells how it goes.
+    ///
+    /// `cmd` must name its job: see [`job_of`].
+    pub async fn submit(&self, job_id: JobId, cmd: Cmd, welcome: Option<Signed>) -> (CmdAck, Option<RunningJob>) {
+        // The semaphore is never closed; were it, starting without a permit would be right.
+        let _permit = self.inner.starting.acquire().await.ok();
+        let request = Request { v: VERSION, op: Op::Job(Box::new(JobOrder { cmd, welcome })) };
+        match self.ask(&request, ACK_DEADLINE).await {
+            Ok((Note::Ack(ack), connection)) => {
+                let running = matches!(ack.outcome, CmdOutcome::Accepted(_))
+                    .then(|| RunningJob::new(ack.job_id, connection, Some(self.clone())));
+                (ack, running)
+            }
+            Ok((Note::Refused(rejected), _)) => (CmdAck { job_id, outcome: CmdOutcome::Rejected(rejected) }, None),
+            Ok(_) => (unavailable(job_id, "the worker's answer was not understood"), None),
+            Err(error) => (unavailable(job_id, &error.to_string()), None),
+        }
+    }
+
+    /// Connects to a job that runs already, for example after the relay was restarted.
+    ///
+    /// # Errors
+    /// When nothing answers at the job's socket: it has ended, or its worker was killed.
+    pub async fn attach(&self, job_id: JobId) -> io::Result<RunningJob> {
+        let connection = Connection::connect(&self.inner.paths.job_sockets_dir(), &format!("{job_id}.sock")).await?;
+        Ok(RunningJob::new(job_id, connection, None))
+    }
+
+    /// What the host allows, from a worker: it can read policy files that the relay cannot.
+    ///
+    /// # Errors
+    /// [`HandoverError`].
+    pub async fn describe(&self) -> Result<Description, HandoverError> {
+        match self.ask(&Request { v: VERSION, op: Op::Describe }, DESCRIBE_DEADLINE).await? {
+            (Note::Described(description), _) => Ok(description),
+            _ => Err(HandoverError::NoAnswer("the answer was not a description".to_owned())),
+        }
+    }
+
+    /// Has a worker end what dead workers left behind and purge what has expired. For the start of the relay, after a
+    /// job was lost, and every few hours.
+    ///
+    /// # Errors
+    /// [`HandoverError`].
+    pub async fn sweep(&self) -> Result<Swept, HandoverError> {
+        match self.ask(&Request { v: VERSION, op: Op::Sweep }, SWEEP_DEADLINE).await? {
+            (Note::Swept(swept), _) => Ok(swept),
+            _ => Err(HandoverError::NoAnswer("the answer was not that of a sweep".to_owned())),
+        }
+    }
+
+    /// Sends `request` to the spare or a new worker and waits for its first note. A spare may have died unnoticed; what
+    /// it was asked is asked again of a new one, which is safe because a job is claimed before it runs.
+    async fn ask(&self, request: &Request, deadline: Duration) -> Result<(Note, Connection), HandoverError> {
+        let line = request.to_line().map_err(|error| HandoverError::NoAnswer(error.to_string()))?;
+        let spare = self.inner.spare.lock().await.take();
+        if let Some(mut spare) = spare
+            && let Ok(Ok(Some(note))) = timeout(deadline, spare.exchange(&line)).await
+        {
+            return Ok((note, spare));
+        }
+        let mut fresh = self.inner.launcher.open().await.map_err(HandoverError::Unreachable)?;
+        match timeout(deadline, fresh.exchange(&line)).await {
+            Ok(Ok(Some(note))) => Ok((note, fresh)),
+            Ok(Ok(None)) => Err(HandoverError::NoAnswer("it ended at once, see its own log".to_owned())),
+            Ok(Err(error)) => Err(HandoverError::NoAnswer(error.to_string())),
+            Err(_) => Err(HandoverError::NoAnswer(format!("nothing within {} s", deadline.as_secs()))),
+        }
+    }
+}
+
+/// The job that an order is about, read before anything is verified: good for finding it again, for nothing else.
+#[must_use]
+pub fn job_of(cmd: &Cmd) -> Option<JobId> {
+    serde_json::from_str::<CmdBody>(&cmd.signed.body).ok().map(|body| body.job_id)
+}
+
+/// The answer to a job that the spool knows already.
+#[must_use]
+pub const fn already(job_id: JobId, already: Already) -> CmdAck {
+    CmdAck { job_id, outcome: CmdOutcome::Already(already) }
+}
+
+fn unavailable(job_id: JobId, why: &str) -> CmdAck {
+    let message = format!("{why}; the job has not run. Look at `journalctl -u 'roadstead-work@*'` on the server");
+    CmdAck { job_id, outcome: CmdOutcome::Rejected(Rejected { code: RejectCode::Unavailable, message }) }
+}
