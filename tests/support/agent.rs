@@ -1,0 +1,141 @@
+//! The real agent as a process.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::api::Api;
+use crate::hub::Hub;
+use crate::process::{self, Process};
+use crate::{secrets, target_dir};
+
+/// A registered agent with its state directory. It can be killed and started again.
+#[derive(Debug)]
+pub struct Agent {
+    process: Option<Process>,
+    dir: TempDir,
+    server_id: String,
+}
+
+impl Agent {
+    /// Registers an agent at the hub the normal way, starts it and waits until its server is online.
+    pub async fn online(hub: &Hub, api: &Api) -> Self {
+        Self::online_through(hub, api, hub.port()).await
+    }
+
+    /// As [`Agent::online`], over another port that leads to the hub.
+    pub async fn online_through(hub: &Hub, api: &Api, port: u16) -> Self {
+        let mut agent = Self::registered(hub, api, port).await;
+        agent.start();
+        api.server_is(agent.server_id(), "online", Duration::from_secs(20)).await;
+        agent
+    }
+
+    /// Registers an agent at the hub, without starting it.
+    ///
+    /// # Panics
+    /// When registration fails.
+    pub async fn registered(hub: &Hub, api: &Api, port: u16) -> Self {
+        let token = api.install_token(&json!({ "name": "vps" })).await;
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (status, output) = register(hub, &token, dir.path(), port).await;
+        assert!(status, "register failed: {output}");
+        let server_id = read_server_id(dir.path());
+        secrets::issued(&read_agent_token(dir.path()));
+        Self { process: None, dir, server_id }
+    }
+
+    /// Starts the process.
+    ///
+    /// # Panics
+    /// When it runs already.
+    pub fn start(&mut self) {
+        assert!(self.process.is_none(), "the agent runs already");
+        let state = self.state_dir().display().to_string();
+        let args = ["run".to_owned(), "--state-dir".to_owned(), state];
+        self.process = Some(Process::start(&binary(), &args, &[], &self.log_file()));
+    }
+
+    /// `kill -9` of the relay; its workers go on.
+    pub async fn kill_9(&mut self) {
+        self.process.take().expect("a running agent").kill_9().await;
+    }
+
+    /// TERM, and waits for an orderly end.
+    pub async fn stop(&mut self) {
+        let status = self.process.take().expect("a running agent").terminate().await;
+        assert!(status.success(), "the agent ended with {status}");
+    }
+
+    /// The running process.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("a running agent")
+    }
+
+    /// Its server at the hub.
+    #[must_use]
+    pub fn server_id(&self) -> &str {
+        &self.server_id
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// The file its output goes to.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.dir.path().join("agent.log")
+    }
+}
+
+/// Runs `register`; whether it succeeded, and what it said. The state directory is `dir/state`.
+pub async fn register(hub: &Hub, token: &Value, dir: &Path, port: u16) -> (bool, String) {
+    let fingerprint = token["hub_fingerprint"].as_str().expect("a fingerprint");
+    register_with(hub, token["token"].as_str().expect("a token"), fingerprint, dir, port).await
+}
+
+/// As [`register`], with any token and fingerprint.
+pub async fn register_with(hub: &Hub, token: &str, fingerprint: &str, dir: &Path, port: u16) -> (bool, String) {
+    let scheme = hub.url().split(':').next().expect("a scheme").to_owned();
+    let url = format!("{scheme}://127.0.0.1:{port}");
+    let state = dir.join("state").display().to_string();
+    let mut args = vec!["register", "--hub", &url, "--token-file", "-", "--hub-fingerprint", fingerprint];
+    let pin = tls_pin(hub);
+    if let Some(pin) = &pin {
+        args.extend(["--tls-pin", pin]);
+    }
+    args.extend(["--state-dir", &state]);
+    let (status, output) = process::run(&binary(), &args, token).await;
+    (status.success(), output)
+}
+
+/// SHA-256 of the public key of the hub's self-signed certificate, base64, as the install line carries it.
+fn tls_pin(hub: &Hub) -> Option<String> {
+    let pin = hub.data_dir().join("tls").join("spki.sha256");
+    std::fs::read_to_string(pin).ok().map(|text| text.trim().to_owned())
+}
+
+fn read_json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn read_server_id(dir: &Path) -> String {
+    read_json(&dir.join("state/trust/hub.json"))["server_id"].as_str().expect("a server id").to_owned()
+}
+
+fn read_agent_token(dir: &Path) -> String {
+    read_json(&dir.join("state/relay/agent.json"))["agent_token"].as_str().expect("an agent token").to_owned()
+}
+
+/// Path of the agent's binary: the static one where the run has built it.
+#[must_use]
+pub fn binary() -> PathBuf {
+    std::env::var_os("ROADSTEAD_TEST_AGENT").map_or_else(|| target_dir().join("roadstead-agent"), PathBuf::from)
+}
