@@ -1,1 +1,12 @@
-//! Tests.
+//! End-to-end tests: the real hub and the real agent as processes, doing the real thing.
+
+mod cancel;
+mod clock_skew;
+mod disk_full;
+mod enrollment;
+mod job_logs;
+mod main_path;
+mod secrets;
+mod survive_agent_kill;
+mod survive_hub_kill;
+mod survive_link_loss;

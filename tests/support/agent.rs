@@ -96,29 +96,46 @@ impl Agent {
 
 /// Runs `register`; whether it succeeded, and what it said. The state directory is `dir/state`.
 pub async fn register(hub: &Hub, token: &Value, dir: &Path, port: u16) -> (bool, String) {
-    let fingerprint = token["hub_fingerprint"].as_str().expect("a fingerprint");
-    register_with(hub, token["token"].as_str().expect("a token"), fingerprint, dir, port).await
+    let attempt = Registration {
+        token: token["token"].as_str().expect("a token").to_owned(),
+        fingerprint: token["hub_fingerprint"].as_str().expect("a fingerprint").to_owned(),
+        tls_pin: tls_pin(token),
+        url: hub.url().replace(&format!(":{}", hub.port()), &format!(":{port}")),
+    };
+    attempt.run(dir).await
 }
 
-/// As [`register`], with any token and fingerprint.
-pub async fn register_with(hub: &Hub, token: &str, fingerprint: &str, dir: &Path, port: u16) -> (bool, String) {
-    let scheme = hub.url().split(':').next().expect("a scheme").to_owned();
-    let url = format!("{scheme}://127.0.0.1:{port}");
-    let state = dir.join("state").display().to_string();
-    let mut args = vec!["register", "--hub", &url, "--token-file", "-", "--hub-fingerprint", fingerprint];
-    let pin = tls_pin(hub);
-    if let Some(pin) = &pin {
-        args.extend(["--tls-pin", pin]);
+/// The arguments of `register`, to be spoilt one by one.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The install token.
+    pub token: String,
+    /// SHA-256 of the hub's signing key.
+    pub fingerprint: String,
+    /// SHA-256 of the public key of a self-signed certificate, base64.
+    pub tls_pin: Option<String>,
+    /// Where the hub is.
+    pub url: String,
+}
+
+impl Registration {
+    /// Runs `register` with `dir/state`; whether it succeeded, and what it said.
+    pub async fn run(&self, dir: &Path) -> (bool, String) {
+        let state = dir.join("state").display().to_string();
+        let mut args = vec!["register", "--hub", &self.url, "--token-file", "-"];
+        args.extend(["--hub-fingerprint", &self.fingerprint, "--state-dir", &state]);
+        if let Some(pin) = &self.tls_pin {
+            args.extend(["--tls-pin", pin]);
+        }
+        let (status, output) = process::run(&binary(), &args, &self.token).await;
+        (status.success(), output)
     }
-    args.extend(["--state-dir", &state]);
-    let (status, output) = process::run(&binary(), &args, token).await;
-    (status.success(), output)
 }
 
-/// SHA-256 of the public key of the hub's self-signed certificate, base64, as the install line carries it.
-fn tls_pin(hub: &Hub) -> Option<String> {
-    let pin = hub.data_dir().join("tls").join("spki.sha256");
-    std::fs::read_to_string(pin).ok().map(|text| text.trim().to_owned())
+/// The pin inside the line to paste.
+fn tls_pin(token: &Value) -> Option<String> {
+    let command = token["command"].as_str().expect("a line to paste");
+    Some(command.split_once("sha256//")?.1.split('\'').next()?.to_owned())
 }
 
 fn read_json(path: &Path) -> Value {

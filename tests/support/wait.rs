@@ -1,7 +1,6 @@
 //! Waiting for conditions.
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::time::Duration;
 
 /// How often a condition is looked at.
@@ -11,11 +10,7 @@ const POLL: Duration = Duration::from_millis(25);
 ///
 /// # Panics
 /// After `limit`, with what was waited for and the last answer.
-pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(
-    what: &str,
-    limit: Duration,
-    mut check: impl FnMut() -> F,
-) -> T {
+pub async fn until<T, E: Debug>(what: &str, limit: Duration, mut check: impl AsyncFnMut() -> Result<T, E>) -> T {
     let mut ticks = tokio::time::interval(POLL);
     let deadline = tokio::time::Instant::now() + limit;
     loop {
