@@ -9,4 +9,5 @@ pub mod link;
 pub mod logging;
 pub mod paths;
 pub mod handover;
+pub mod spool;
 pub mod work;
