@@ -41,6 +41,8 @@ pub struct Hub {
     pub tasks: Tasks,
     /// Fan-out of changes inside this process.
     pub bus: Bus,
+    /// Limits, counters and addresses of the HTTP side.
+    pub http: crate::http::State,
     /// Sign-in throttling and the password hashing pool.
     pub auth: crate::auth::State,
     /// Connected agents.

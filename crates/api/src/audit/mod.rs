@@ -42,3 +42,8 @@ pub(crate) async fn record(
     let _ = (hub, conn, actor, action, subject, outcome, details);
     Ok(())
 }
+
+/// The routes of this slice.
+pub fn routes() -> utoipa_axum::router::OpenApiRouter<crate::hub::App> {
+    utoipa_axum::router::OpenApiRouter::new()
+}

@@ -18,3 +18,8 @@ pub async fn authenticate(hub: &Hub, parts: &Parts) -> Result<Actor> {
     let _ = (hub, parts);
     Err(Error::unauthenticated())
 }
+
+/// The routes of this slice.
+pub fn routes() -> utoipa_axum::router::OpenApiRouter<crate::hub::App> {
+    utoipa_axum::router::OpenApiRouter::new()
+}

@@ -54,3 +54,8 @@ pub(crate) async fn record(hub: &Hub, conn: &mut Conn<'_>, changes: Vec<Change>)
 pub fn announce_live(hub: &Hub, change: Change) {
     hub.bus.publish(Recorded { id: None, at: hub.now(), change });
 }
+
+/// The routes of this slice.
+pub fn routes() -> utoipa_axum::router::OpenApiRouter<crate::hub::App> {
+    utoipa_axum::router::OpenApiRouter::new()
+}

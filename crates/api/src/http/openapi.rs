@@ -1,0 +1,127 @@
+//! The OpenAPI document: what the slices' routes say, completed with what holds for all of them.
+
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ContentBuilder, Info, License, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::extract::Json;
+use super::router;
+
+const ERROR_RESPONSE: &str = "Error";
+const ERROR_SCHEMA: &str = "ErrorBody";
+const DESCRIPTION: &str = "Everything that the dashboard does goes through this API. Callers sign in with \
+`POST /v1/auth/login` and send the cookie. Errors have one shape, `{\"error\":{\"code\",\"message\",\"details\"}}`, and \
+every answer carries `x-request-id`. Lists are paged by `limit` and `cursor`; unknown parameters and fields are rejected.";
+
+/// The document of this version of the hub.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    finish(router::api().into_openapi())
+}
+
+/// GET /v1/openapi.json
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    operation_id = "openapi_get",
+    tag = "meta",
+    security(()),
+    responses((status = 200, description = "This document", body = Object))
+)]
+pub(super) async fn openapi_get() -> Response {
+    Json(openapi()).into_response()
+}
+
+/// Every error of the API.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorBody {
+    error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorDetail {
+    /// For programs: one of the codes of the error list.
+    code: String,
+    /// For people.
+    message: String,
+    /// For programs: `fields` with `validation_failed`, `id` where a resource is meant.
+    #[schema(value_type = Option<Object>)]
+    details: Option<serde_json::Value>,
+}
+
+fn finish(mut document: OpenApi) -> OpenApi {
+    let mut info = Info::new("Roadstead", env!("CARGO_PKG_VERSION"));
+    info.description = Some(DESCRIPTION.to_owned());
+    let mut licence = License::new("Apache-2.0");
+    licence.identifier = Some("Apache-2.0".to_owned());
+    info.license = Some(licence);
+    document.info = info;
+    document.servers = Some(vec![utoipa::openapi::Server::new("/")]);
+    document.security = Some(vec![
+        SecurityRequirement::new("session", [] as [&str; 0]),
+        SecurityRequirement::new("api_key", [] as [&str; 0]),
+    ]);
+
+    let components = document.components.get_or_insert_default();
+    let cookie = ApiKeyValue::with_description("__Host-roadstead_session", "Set by `POST /v1/auth/login`.");
+    components.security_schemes.insert("session".to_owned(), SecurityScheme::ApiKey(ApiKey::Cookie(cookie)).into());
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `rsk_…`.")).build();
+    components.security_schemes.insert("api_key".to_owned(), SecurityScheme::Http(bearer).into());
+    let mut schemas: Vec<(String, RefOr<Schema>)> = vec![(ERROR_SCHEMA.to_owned(), ErrorBody::schema())];
+    ErrorBody::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ERROR_SCHEMA))).build();
+    let error =
+        ResponseBuilder::new().description("An error; `error.code` says which").content("application/json", content);
+    components.responses.insert(ERROR_RESPONSE.to_owned(), error.build().into());
+
+    for item in document.paths.paths.values_mut() {
+        for operation in operations_mut(item) {
+            let default = RefOr::Ref(Ref::from_response_name(ERROR_RESPONSE));
+            operation.responses.responses.entry("default".to_owned()).or_insert(default);
+        }
+    }
+    document
+}
+
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn operation_ids_are_given_and_unique() {
+        let mut seen = BTreeMap::new();
+        for (path, mut item) in openapi().paths.paths {
+            for operation in operations_mut(&mut item) {
+                let id = operation.operation_id.clone().unwrap_or_default();
+                assert!(id.contains('_'), "{path}: operation id {id:?} must be <slice>_<verb>");
+                assert!(operation.tags.as_ref().is_some_and(|tags| tags.len() == 1), "{path}: one tag");
+                if let Some(other) = seen.insert(id.clone(), path.clone()) {
+                    panic!("{id} names both {other} and {path}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_is_complete() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["info"]["license"]["identifier"], "Apache-2.0");
+        let errors = "#/components/responses/Error";
+        assert_eq!(document["paths"]["/v1/openapi.json"]["get"]["responses"]["default"]["$ref"], errors);
+        assert!(document["components"]["schemas"]["ErrorDetail"].is_object());
+    }
+}

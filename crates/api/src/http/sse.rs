@@ -1,0 +1,129 @@
+//! Event streams that resume: ids, a retry hint, a comment every 15 seconds, an end when the hub stops.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::sse::{self, KeepAlive};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::{Stream, StreamExt as _, stream};
+use serde::Serialize;
+
+use crate::access::Actor;
+use crate::error::{Error, ErrorCode, Result};
+use crate::hub::Hub;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const RETRY: Duration = Duration::from_secs(2);
+/// Streams that one caller may hold open: a browser needs one and one for every log it follows.
+const MAX_PER_CALLER: usize = 64;
+const MAX_LAST_EVENT_ID: usize = 64;
+
+/// One event of a stream.
+#[derive(Debug, Clone)]
+pub struct Event(sse::Event);
+
+impl Event {
+    /// An event of a kind such as `job.state`, with `data` as JSON.
+    ///
+    /// # Errors
+    /// When `data` cannot be written as JSON.
+    pub fn new(kind: &'static str, data: &impl Serialize) -> Result<Self> {
+        let json = serde_json::to_string(data).map_err(Error::internal)?;
+        Ok(Self(sse::Event::default().event(kind).data(json)))
+    }
+
+    /// Adds the id that the client sends back as `Last-Event-ID`; only printable characters of it are kept.
+    #[must_use]
+    pub fn with_id(self, id: impl Display) -> Self {
+        let id: String = id.to_string().chars().filter(char::is_ascii_graphic).collect();
+        Self(self.0.id(id))
+    }
+}
+
+/// Open streams per caller.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Streams(Arc<Mutex<HashMap<String, usize>>>);
+
+/// One open stream; dropping it gives the place back.
+#[derive(Debug)]
+struct Place {
+    streams: Streams,
+    caller: String,
+}
+
+impl Streams {
+    fn take(&self, caller: String) -> Result<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(caller.clone()).or_default();
+        if *count >= MAX_PER_CALLER {
+            let message = format!("you have {MAX_PER_CALLER} event streams open; close one first");
+            return Err(Error::new(ErrorCode::RateLimited, message).retry_after(5));
+        }
+        *count += 1;
+        Ok(Place { streams: self.clone(), caller })
+    }
+
+    /// Streams that are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.caller) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.caller);
+            }
+        }
+    }
+}
+
+/// Answers with a stream. It ends when `events` ends, the client leaves or the hub stops.
+///
+/// # Errors
+/// 429 when the caller has too many streams open.
+pub fn respond(hub: &Hub, actor: &Actor, events: impl Stream<Item = Event> + Send + 'static) -> Result<Response> {
+    let place = hub.http.streams.take(format!("{}:{}", actor.kind(), actor.id()))?;
+    let stop = hub.tasks.stop_token();
+    let first = stream::once(async { sse::Event::default().retry(RETRY) });
+    let events = first.chain(events.map(|event| event.0)).take_until(stop.cancelled_owned()).map(move |event| {
+        // The place lives as long as the stream that this closure belongs to.
+        let _ = &place;
+        Ok::<_, Infallible>(event)
+    });
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    let mut response = sse::Sse::new(events).keep_alive(keep_alive).into_response();
+    // Reverse proxies that buffer would hold events back.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// The id that a client which lost its connection goes on from.
+#[must_use]
+pub fn last_event_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get("last-event-id")?.to_str().ok()?.trim();
+    (!id.is_empty() && id.len() <= MAX_LAST_EVENT_ID).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_back() {
+        let streams = Streams::default();
+        let places: Vec<_> = (0..MAX_PER_CALLER).map(|_| streams.take("user:a".to_owned()).unwrap()).collect();
+        assert_eq!(streams.take("user:a".to_owned()).unwrap_err().code(), ErrorCode::RateLimited);
+        assert!(streams.take("user:b".to_owned()).is_ok());
+        drop(places);
+        assert_eq!(streams.open(), 0);
+    }
+}
