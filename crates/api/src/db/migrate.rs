@@ -50,6 +50,9 @@ macro_rules! steps {
 /// Every step in order. `both`: one text for both engines; `each`: one per engine.
 pub const MIGRATIONS: &[Step] = steps! {
     1 both "0001_identity",
+    4 both "0004_servers",
+    6 both "0006_jobs",
+    102 each "0102_job_log",
 };
 
 fn migrator(steps: impl Iterator<Item = (i64, &'static str, &'static str)>) -> Migrator {

@@ -13,13 +13,15 @@ pub struct SqlText {
 #[linkme::distributed_slice]
 pub static SQL_TEXTS: [SqlText];
 
-/// A SQL text that runs on both engines: `conn.query(sql!("select …"))`.
+/// A SQL text that runs on both engines: `conn.query(sql!("select …"))`. Several literals make one text.
 #[macro_export]
 macro_rules! sql {
-    ($text:literal) => {{
+    ($($text:literal),+ $(,)?) => {{
         #[$crate::db::linkme::distributed_slice($crate::db::SQL_TEXTS)]
         #[linkme(crate = $crate::db::linkme)]
-        static TEXT: $crate::db::SqlText = $crate::db::SqlText { text: $text, place: concat!(file!(), ":", line!()) };
+        #[expect(unsafe_code, reason = "linkme puts it into a link section of its own")]
+        static TEXT: $crate::db::SqlText =
+            $crate::db::SqlText { text: concat!($($text),+), place: concat!(file!(), ":", line!()) };
         TEXT.text
     }};
 }
