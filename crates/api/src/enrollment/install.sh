@@ -235,7 +235,11 @@ install_units() {
 start_units() {
     systemctl --quiet enable roadstead-work.socket roadstead-agent.service
     systemctl start roadstead-work.socket
-    systemctl restart roadstead-agent.service
+    if ! systemctl restart roadstead-agent.service 2>/dev/null; then
+        show_last_words
+        die "the agent is installed, but does not start (its last words are above)." \
+            "Look at: journalctl -u roadstead-agent, then paste the same line again."
+    fi
     step "started roadstead-work.socket and roadstead-agent.service"
 }
 
@@ -243,8 +247,7 @@ wait_until_online() {
     deadline=$(($(date +%s) + 30))
     until "$BIN" status --state-dir "$STATE" >"$work/status" 2>&1; do
         if [ "$(date +%s)" -ge "$deadline" ]; then
-            say "The agent's last words:" >&2
-            journalctl --unit roadstead-agent.service --lines 15 --no-pager --output cat 2>/dev/null | sed 's/^/  /' >&2 || :
+            show_last_words
             sed 's/^/  /' "$work/status" >&2
             die "the agent is installed and runs, but has not reached the hub within 30 seconds." \
                 "It goes on trying by itself. Check that this machine can reach $HUB_URL, then look at:" \
@@ -255,6 +258,11 @@ wait_until_online() {
     sed 's/^/  /' "$work/status"
     say "Online. This machine is now in the dashboard: $HUB_URL"
     say "To remove the agent: sh $SHARE/install.sh --uninstall"
+}
+
+show_last_words() {
+    say "The agent's last words:" >&2
+    journalctl --unit roadstead-agent.service --lines 15 --no-pager --output cat 2>/dev/null | sed 's/^/  /' >&2 || :
 }
 
 explain_without_systemd() {
