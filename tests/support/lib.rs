@@ -10,6 +10,7 @@ pub mod link;
 pub mod process;
 pub mod secrets;
 pub mod sse;
+pub mod vps;
 pub mod wait;
 
 use std::path::PathBuf;
