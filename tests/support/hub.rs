@@ -1,6 +1,6 @@
 //! The real hub as a process.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct HubOptions {
     pub data_dir: Option<PathBuf>,
     /// A `postgres://` URL instead of SQLite.
     pub database: Option<String>,
+    /// Where it listens, and what its public URL names.
+    pub address: Ipv4Addr,
     /// Where agent builds lie.
     pub agents_dir: Option<PathBuf>,
     /// More arguments.
@@ -31,7 +33,14 @@ pub struct HubOptions {
 
 impl Default for HubOptions {
     fn default() -> Self {
-        Self { tls: true, data_dir: None, database: None, agents_dir: None, args: Vec::new() }
+        Self {
+            tls: true,
+            data_dir: None,
+            database: None,
+            address: Ipv4Addr::LOCALHOST,
+            agents_dir: None,
+            args: Vec::new(),
+        }
     }
 }
 
@@ -89,7 +98,7 @@ impl Hub {
         assert!(self.process.is_none(), "the hub runs already");
         let mut args = vec!["serve".to_owned()];
         args.extend(self.storage_args());
-        args.extend(["--listen".to_owned(), format!("127.0.0.1:{}", self.port)]);
+        args.extend(["--listen".to_owned(), format!("{}:{}", self.options.address, self.port)]);
         args.extend(["--public-url".to_owned(), self.url()]);
         if self.options.tls {
             args.extend(["--tls".to_owned(), "self-signed".to_owned()]);
@@ -147,7 +156,7 @@ impl Hub {
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.options.tls { "https" } else { "http" };
-        format!("{scheme}://127.0.0.1:{}", self.port)
+        format!("{scheme}://{}:{}", self.options.address, self.port)
     }
 
     /// A client that is nobody.
@@ -176,10 +185,10 @@ impl Hub {
     }
 }
 
-/// Path of the hub's binary.
+/// Path of the hub's binary: the release one where a benchmark has built it.
 #[must_use]
 pub fn binary() -> PathBuf {
-    target_dir().join("roadstead")
+    std::env::var_os("ROADSTEAD_TEST_HUB").map_or_else(|| target_dir().join("roadstead"), PathBuf::from)
 }
 
 /// A port that was free a moment ago.
