@@ -1,12 +1,14 @@
-//! A fresh VPS: a machine of its own under systemd-nspawn, with systemd as PID 1 and a network whose other end is here.
+//! A fresh VPS: a machine of its own under systemd-nspawn, with systemd as PID 1 (or without) and a network whose other
+//! end is here.
 //!
 //! Needs root and `ROADSTEAD_TEST_VPS_ROOT`, the tar file of a Debian root (`cargo xtask test` makes it). Machines run beside
 //! each other, each with its own subnet `10.77.n.0/24`; dropping one leaves nothing of it.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,8 +19,18 @@ use tempfile::TempDir;
 pub struct Vps {
     network: Network,
     root: TempDir,
+    init: Init,
     machine: Child,
     leader: u32,
+}
+
+/// What runs as PID 1 of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Init {
+    /// systemd, as on a VPS.
+    Systemd,
+    /// Something that only reaps, as in a container.
+    Stub,
 }
 
 /// What a command inside the machine gave.
@@ -30,6 +42,16 @@ pub struct Ran {
     pub stdout: String,
     /// Its complaints.
     pub stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 impl Vps {
@@ -49,6 +71,14 @@ impl Vps {
     /// # Errors
     /// When the image, systemd-nspawn or a free subnet cannot be had, or the machine does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_with(Init::Systemd)
+    }
+
+    /// The same, with another PID 1.
+    ///
+    /// # Errors
+    /// As [`Vps::start`].
+    pub fn start_with(init: Init) -> Result<Self> {
         let image = image().context("ROADSTEAD_TEST_VPS_ROOT is not set")?;
         let root = tempfile::Builder::new().prefix("roadstead-vps-").tempdir()?;
         run(Command::new("tar").arg("-xf").arg(&image).arg("-C").arg(root.path()))?;
@@ -56,8 +86,8 @@ impl Vps {
         // The image's own would be the same on every machine.
         let _absent = std::fs::remove_file(root.path().join("etc/machine-id"));
         std::fs::write(root.path().join("etc/hostname"), format!("{}\n", network.machine()))?;
-        let machine = boot(&network, root.path())?;
-        let mut vps = Self { network, root, machine, leader: 0 };
+        let machine = boot(&network, root.path(), init)?;
+        let mut vps = Self { network, root, init, machine, leader: 0 };
         vps.wait_until_up()?;
         Ok(vps)
     }
@@ -86,11 +116,7 @@ impl Vps {
     /// When the shell cannot be started; the line's own failure is in [`Ran::status`].
     pub fn shell(&self, line: &str) -> Result<Ran> {
         let output = self.enter().args(["/bin/sh", "-c", line]).output().context("cannot enter the machine")?;
-        Ok(Ran {
-            status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        Ok(Ran::from(output))
     }
 
     /// Runs a line in a root shell and returns what it printed.
@@ -103,6 +129,21 @@ impl Vps {
             bail!("`{line}` ended with {} on {}:\n{}{}", ran.status, self.name(), ran.stdout, ran.stderr);
         }
         Ok(ran.stdout)
+    }
+
+    /// Runs a line as if somebody had pasted it at the prompt of a root shell: it is no argument of any process.
+    ///
+    /// # Errors
+    /// When the shell cannot be started; the line's own failure is in [`Ran::status`].
+    pub fn paste(&self, line: &str) -> Result<Ran> {
+        let mut shell = self.enter();
+        shell.arg("/bin/sh").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut shell = shell.spawn().context("cannot enter the machine")?;
+        // Dropping it ends the input.
+        let mut input = shell.stdin.take().context("the shell has no input")?;
+        writeln!(input, "{line}")?;
+        drop(input);
+        Ok(Ran::from(shell.wait_with_output()?))
     }
 
     /// A command that will run inside the machine: add program and arguments. Its environment is a root login's.
@@ -141,7 +182,7 @@ impl Vps {
         if ended.and_then(|status| status.code()) != Some(133) {
             bail!("{} did not reboot, it ended: {ended:?}", self.name());
         }
-        self.machine = boot(&self.network, self.root.path())?;
+        self.machine = boot(&self.network, self.root.path(), self.init)?;
         self.wait_until_up()
     }
 
@@ -172,7 +213,11 @@ impl Vps {
                 .and_then(|pid| pid.parse().ok());
             let Some(leader) = leader else { return false };
             self.leader = leader;
-            state = self.shell("systemctl is-system-running").map(|ran| ran.stdout).unwrap_or_default();
+            let question = match self.init {
+                Init::Systemd => "systemctl is-system-running",
+                Init::Stub => "test -d /proc/self && echo running",
+            };
+            state = self.shell(question).map(|ran| ran.stdout).unwrap_or_default();
             matches!(state.trim(), "running" | "degraded")
         })
         .with_context(|| format!("{} is {:?}; it said:\n{}", self.name(), state.trim(), self.console()))
@@ -256,12 +301,16 @@ fn image() -> Option<PathBuf> {
     std::env::var_os("ROADSTEAD_TEST_VPS_ROOT").map(PathBuf::from)
 }
 
-fn boot(network: &Network, root: &Path) -> Result<Child> {
+fn boot(network: &Network, root: &Path, init: Init) -> Result<Child> {
     let console = File::create(console_path(root))?;
     let mut nspawn = Command::new("systemd-nspawn");
-    nspawn.args(["--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe", "--directory"]).arg(root);
+    nspawn.args(["--quiet", "--register=no", "--keep-unit", "--console=pipe", "--directory"]).arg(root);
     nspawn.arg(format!("--machine={}", network.machine()));
     nspawn.arg(format!("--network-namespace-path=/run/netns/{}", network.namespace()));
+    match init {
+        Init::Systemd => nspawn.arg("--boot"),
+        Init::Stub => nspawn.args(["--as-pid2", "sleep", "infinity"]),
+    };
     nspawn.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
     nspawn.spawn().context("cannot start systemd-nspawn")
 }
