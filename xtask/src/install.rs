@@ -50,6 +50,9 @@ pub(crate) const SYSTEMD_ANALYZE: Need =
 pub(crate) const CURL: Need = Need { name: "curl", probe: Probe::Program("curl"), packages: &["curl"] };
 pub(crate) const SHELLCHECK: Need =
     Need { name: "shellcheck", probe: Probe::Program("shellcheck"), packages: &["shellcheck"] };
+/// Moves the clock of one process; the test of an agent whose clock is wrong preloads it.
+pub(crate) const FAKETIME: Need =
+    Need { name: "libfaketime", probe: Probe::Program("faketime"), packages: &["faketime"] };
 pub(crate) const MUSL: Need =
     Need { name: "musl C compiler", probe: Probe::Program("musl-gcc"), packages: &["musl-tools"] };
 pub(crate) const CROSS_GCC_AARCH64: Need = Need {

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
 mod agent_build;
+mod bench;
 mod codegen;
 mod digest;
 mod dist;
@@ -49,6 +50,12 @@ enum Command {
     },
     /// Build what is shipped: static agents, the hub, checksums, signatures
     Dist,
+    /// Measure beside a floor or a peer: agent-idle, dispatch, log
+    Bench {
+        /// Which benchmarks
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
     /// Build the static agent for this machine and put it where a hub can serve it from
     StageAgent {
         /// The agents directory to fill (`roadstead serve --agents-dir`)
@@ -75,6 +82,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Codegen { check: true } => codegen::check()?,
         Command::Codegen { check: false } => codegen::write()?,
         Command::Dist => dist::dist()?,
+        Command::Bench { names } => bench::bench(&names)?,
         Command::StageAgent { dir } => stage::stage_native(&dir)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -55,6 +55,7 @@ const NEEDS: &[Need] = &[
     install::IPROUTE,
     install::SYSTEMD_ANALYZE,
     install::SHELLCHECK,
+    install::FAKETIME,
     install::CURL,
     install::MUSL,
 ];

@@ -1,0 +1,46 @@
+//! `cargo xtask bench NAME…`: builds what is measured as it is shipped, then measures it beside floor and peer.
+
+use anyhow::{Context as _, Result};
+
+use crate::install::{self, Need, Probe};
+use crate::{agent_build, paths, proc, web};
+
+const SSHD: Need =
+    Need { name: "OpenSSH", probe: Probe::Program("sshd"), packages: &["openssh-server", "openssh-client"] };
+const NODE_EXPORTER: Need = Need {
+    name: "node_exporter",
+    probe: Probe::Program("prometheus-node-exporter"),
+    packages: &["prometheus-node-exporter"],
+};
+
+/// Runs the named benchmarks; their results are appended to `tests/load/RESULTS.md`.
+pub(crate) fn bench(names: &[String]) -> Result<()> {
+    install::require(&[install::NODE, SSHD, NODE_EXPORTER])?;
+    web::build()?;
+    let agent = agent_build::native()?;
+    let triple = agent.path.ancestors().nth(2).and_then(|dir| dir.file_name()).context("the agent's target")?;
+    let triple = triple.to_str().context("a target's name")?.to_owned();
+    // The floor is built exactly as the agent is, or their sizes could not be compared.
+    let mut floors = proc::cargo();
+    floors.args(["build", "--profile", "agent", "--package", "floors", "--target", &triple]);
+    proc::run(floors.env(format!("CC_{}", triple.replace('-', "_")), "musl-gcc"))?;
+    proc::run(proc::cargo().args([
+        "build",
+        "--release",
+        "--package",
+        "api",
+        "--bin",
+        "roadstead",
+        "--features",
+        "jemalloc",
+    ]))?;
+    proc::run(proc::cargo().args(["build", "--release", "--package", "tests", "--bin", "bench"]))?;
+    let built = |path: &str| paths::target().join(path);
+    proc::run(
+        proc::command(built("release/bench"))
+            .args(names)
+            .env("ROADSTEAD_TEST_HUB", built("release/roadstead"))
+            .env("ROADSTEAD_TEST_AGENT", &agent.path)
+            .env("ROADSTEAD_FLOORS", built(&format!("{triple}/agent/floors"))),
+    )
+}
