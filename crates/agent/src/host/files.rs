@@ -38,6 +38,22 @@ pub fn read_file(file: &File, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Opens /dev/null for reading.
+///
+/// # Errors
+/// When the machine has none.
+pub fn open_null() -> io::Result<File> {
+    Ok(openat(AT_FDCWD, "/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?.into())
+}
+
+/// Opens the list of processes of a cgroup, to enter it.
+///
+/// # Errors
+/// When it is no cgroup or may not be written.
+pub fn open_cgroup_procs(cgroup: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(openat(cgroup, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?)
+}
+
 /// Puts `bytes` in place of the file at `path`, whole or not at all, and on disk before it returns.
 ///
 /// # Errors
