@@ -4,10 +4,18 @@
 //! its own user in a sandbox and has no power over the machine. **Workers** (`work`) run as root, one per job, started by
 //! systemd outside of every sandbox; they believe nothing but the hub's signature and root-owned files.
 
+pub mod cli;
+pub mod enroll;
 pub mod host;
+pub mod identity;
 pub mod link;
 pub mod logging;
+pub mod metrics;
+pub mod notify;
 pub mod paths;
+pub mod status;
 pub mod handover;
 pub mod spool;
 pub mod work;
+pub mod policy;
+pub mod trust;

@@ -20,8 +20,15 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 /// # Errors
 /// When it cannot be read or is longer.
 pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let fd = openat(AT_FDCWD, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?;
-    read_file(&regular(fd)?, limit)
+    read_file(&open(path)?, limit)
+}
+
+/// Opens a regular file for reading. Never waits, as for the other end of a pipe.
+///
+/// # Errors
+/// When it is not there, not regular or cannot be opened.
+pub fn open(path: &Path) -> io::Result<File> {
+    regular(openat(AT_FDCWD, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?)
 }
 
 /// Reads all of `file`, at most `limit` bytes.
