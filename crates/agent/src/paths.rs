@@ -5,7 +5,7 @@
 //!   trust/                         root:root       0755   what workers believe; the relay can read it, never write it
 //!     hub.json                                     0644   the pinned hub key, this server's id (written by `register`)
 //!   claims/                        root:root       0700   one file per job ever accepted, until it expires
-//!   spool/                         root:roadstead  0750   one directory per job: its log and its end
+//!   spool/                         root:roadstead  2750   one directory per job, of the same group: its log and its end
 //!   relay/                         roadstead       0700   the relay's own state
 //!     agent.json                                   0600   hub address, agent token, TLS pin
 //!     registration.json                            0600   token digest and nonce of a registration under way

@@ -47,7 +47,10 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
-    /// The certificate is not the hub's.
+    /// The certificate is not the hub's; it will not be in a minute either.
+    #[error("{0}")]
+    Certificate(String),
+    /// Any other failure of the handshake.
     #[error("TLS failed: {0}")]
     Tls(String),
     /// It took too long.
@@ -83,24 +86,22 @@ async fn dial_unbounded(endpoint: &Endpoint, pin: Option<TlsPin>) -> Result<Conn
         Host::Address(address) => ServerName::from(*address),
     };
     let config = client_config(pin).map_err(|error| DialError::Tls(error.to_string()))?;
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .map_err(|error| DialError::Tls(explain_tls(&error, pin)))?;
+    let stream =
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| tls_error(&error, pin))?;
     Ok(Connection::Tls(Box::new(stream)))
 }
 
 /// A library's words for a wrong certificate help nobody who stands before a server.
-fn explain_tls(error: &io::Error, pin: Option<TlsPin>) -> String {
+fn tls_error(error: &io::Error, pin: Option<TlsPin>) -> DialError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match (inner, pin) {
-        (Some(rustls::Error::InvalidCertificate(_)), Some(pin)) => {
-            format!("the hub's certificate does not hold the pinned key {pin}; somebody may stand between")
-        }
-        (Some(rustls::Error::InvalidCertificate(why)), None) => {
-            format!("the hub's certificate is not publicly trusted ({why}) and no key is pinned")
-        }
-        _ => error.to_string(),
+        (Some(rustls::Error::InvalidCertificate(_)), Some(pin)) => DialError::Certificate(format!(
+            "the hub's certificate does not hold the pinned key {pin}; somebody may stand between"
+        )),
+        (Some(rustls::Error::InvalidCertificate(why)), None) => DialError::Certificate(format!(
+            "the hub's certificate is not publicly trusted ({why}) and no key is pinned"
+        )),
+        _ => DialError::Tls(error.to_string()),
     }
 }
 
