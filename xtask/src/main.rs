@@ -78,7 +78,11 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Up => up::up()?,
         Command::Test(options) => return test::test(&options),
-        Command::Tidy => return Ok(tidy::tidy()?.report()),
+        Command::Tidy => {
+            let kept = tidy::tidy()?.report();
+            codegen::check()?;
+            return Ok(kept);
+        }
         Command::Codegen { check: true } => codegen::check()?,
         Command::Codegen { check: false } => codegen::write()?,
         Command::Dist => dist::dist()?,

@@ -33,7 +33,7 @@ pub(super) fn builds(run: &mut Run) -> Result<bool> {
 /// The files in the repository that a program writes.
 pub(super) fn generated_files(run: &mut Run, parts: Parts) -> Result<()> {
     if parts.web {
-        run.check("generated files", codegen::check)?;
+        run.check("generated files", codegen::compare)?;
     }
     Ok(())
 }

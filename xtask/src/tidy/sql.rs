@@ -39,32 +39,59 @@ fn problems(text: &str) -> Vec<String> {
         .filter(|(banned, _)| word_positions(&text, banned).next().is_some())
         .map(|(banned, instead)| format!("`{}` is not portable: {instead}", banned.trim()))
         .collect();
-    let bare_sum =
-        word_positions(&text, "sum(").any(|at| !text.get(..at).unwrap_or_default().trim_end().ends_with("cast("));
+    let bare_sum = word_positions(&text, "sum(").any(|at| !is_inside_cast(text.get(..at).unwrap_or_default()));
     if bare_sum {
         problems.push("a bare `sum(…)` is a decimal on PostgreSQL: write cast(sum(…) as bigint)".into());
     }
     problems
 }
 
-/// The text of every `sql!("…")`, and where it stands.
-fn statements(text: &str) -> Vec<(usize, String)> {
-    word_positions(text, "sql!(").filter_map(|at| Some((at, literal(text.get(at + "sql!(".len()..)?)?))).collect()
+/// Whether one of the parentheses that are open at the end of `before` belongs to a cast.
+fn is_inside_cast(before: &str) -> bool {
+    let mut closed = 0_u32;
+    before.char_indices().rev().any(|(at, character)| match character {
+        ')' => {
+            closed += 1;
+            false
+        }
+        '(' if closed > 0 => {
+            closed -= 1;
+            false
+        }
+        '(' => before.get(..at).unwrap_or_default().ends_with("cast"),
+        _ => false,
+    })
 }
 
-/// The string literal at the start of `text`, plain or raw.
-fn literal(text: &str) -> Option<String> {
-    let text = text.trim_start();
+/// The text of every `sql!("…", "…")`, its literals joined, and where it stands.
+fn statements(text: &str) -> Vec<(usize, String)> {
+    let arguments = |at: usize| text.get(at + "sql!(".len()..).unwrap_or_default();
+    word_positions(text, "sql!(").map(|at| (at, literals(arguments(at)))).filter(|(_, sql)| !sql.is_empty()).collect()
+}
+
+/// The string literals at the start of `text`, plain or raw, joined.
+fn literals(text: &str) -> String {
+    let mut joined = String::new();
+    let mut rest = text;
+    while let Some((content, after)) = literal(rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',')) {
+        joined.push_str(&content);
+        rest = after;
+    }
+    joined
+}
+
+/// The string literal at the start of `text`, and what comes after it.
+fn literal(text: &str) -> Option<(String, &str)> {
     if let Some(raw) = text.strip_prefix('r') {
         let hashes: String = raw.chars().take_while(|character| *character == '#').collect();
-        let body = raw.get(hashes.len()..)?.strip_prefix('"')?;
-        return Some(body.split(&format!("\"{hashes}")).next()?.to_owned());
+        let (content, after) = raw.get(hashes.len()..)?.strip_prefix('"')?.split_once(&format!("\"{hashes}"))?;
+        return Some((content.to_owned(), after));
     }
     let mut content = String::new();
     let mut characters = text.strip_prefix('"')?.chars();
     while let Some(character) = characters.next() {
         match character {
-            '"' => return Some(content),
+            '"' => return Some((content, characters.as_str())),
             '\\' => content.extend(characters.next()),
             other => content.push(other),
         }
@@ -82,6 +109,7 @@ mod tests {
         assert_eq!(found("conn.query(sql!(\"select 1\"))"), ["select 1"]);
         assert_eq!(found("sql!(\n    \"select \\\"a\\\"\"\n)"), ["select \"a\""]);
         assert_eq!(found("sql!(r#\"select \"a\"\"#)"), ["select \"a\""]);
+        assert_eq!(found("sql!(\"select 1 \",\n \"from t\")"), ["select 1 from t"]);
         assert!(found("a macro named sql! is nice").is_empty());
     }
 
@@ -93,11 +121,18 @@ mod tests {
             "where a ILIKE $1",
             "INSERT OR IGNORE into t",
             "select sum(a) from t",
+            "select cast(a as text), sum(a) from t",
             "select greatest(a, b)",
         ] {
             assert_eq!(problems(bad).len(), 1, "{bad}");
         }
-        for good in ["select known(1)", "select cast(sum(a) as bigint)", "select checksum(a)", "select a from t"] {
+        for good in [
+            "select known(1)",
+            "select cast(sum(a) as bigint)",
+            "select cast(coalesce(sum(a), 0) as bigint)",
+            "select checksum(a)",
+            "select a from t",
+        ] {
             assert!(problems(good).is_empty(), "{good}");
         }
     }
