@@ -43,3 +43,7 @@ pub const SECURITY_BAD_MAC: &str = "security.bad_mac";
 pub const SECURITY_BAD_WELCOME: &str = "security.bad_welcome";
 /// The host's clock is off by more than a minute; data: {offset_ms}.
 pub const CLOCK_SKEW: &str = "clock.skew";
+/// A licence that the pinned key did not sign for this server; data: {message}.
+pub const SECURITY_BAD_LICENSE: &str = "security.bad_license";
+/// The agent's queue of events was full; data: {count}.
+pub const EVENTS_DROPPED: &str = "events.dropped";
