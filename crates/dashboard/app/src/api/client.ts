@@ -1,0 +1,54 @@
+import createClient from 'openapi-fetch';
+import { errorFromAnswer, toApiError } from './error';
+import type { paths } from './schema';
+
+/** The only way to the hub: every path, parameter and body is checked against its OpenAPI document. */
+export const api = createClient<paths>({
+  baseUrl: '',
+  // Lists such as `label` are sent as `label=a:1&label=b:2`.
+  querySerializer: { array: { style: 'form', explode: true } },
+});
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+let onUnauthenticated: () => void = () => {};
+
+/** Called whenever the hub no longer knows this session; the shell turns it into the sign-in page. */
+export function setUnauthenticatedHandler(handler: () => void): void {
+  onUnauthenticated = handler;
+}
+
+/** The answer's data, or a thrown ApiError. */
+export async function unwrap<T>(answer: Promise<Answer<T>>): Promise<T> {
+  const { data, response } = await checked(answer);
+  if (data === undefined && response.status !== 204) {
+    throw errorFromAnswer(response, null);
+  }
+  return data as T;
+}
+
+/** For answers without a body, and for streams, whose body the caller reads. */
+export async function checked<T>(answer: Promise<Answer<T>>): Promise<Answer<T>> {
+  let settled: Answer<T>;
+  try {
+    settled = await answer;
+  } catch (thrown) {
+    if (thrown instanceof DOMException && thrown.name === 'AbortError') throw thrown;
+    throw toApiError(thrown);
+  }
+  if (!settled.response.ok) {
+    const error = errorFromAnswer(settled.response, settled.error);
+    if (error.status === 401 && error.code === 'unauthenticated') onUnauthenticated();
+    throw error;
+  }
+  return settled;
+}
+
+/** One key per press of a button: a repeat after a lost answer does not create twice. */
+export function idempotencyKey(): string {
+  return globalThis.crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+}

@@ -1,0 +1,20 @@
+// Short names for the generated schemas, so that the rest of the app does not spell out `components[…]`.
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Session = Schemas['Session'];
+export type AccountSession = Schemas['AccountSession'];
+export type Server = Schemas['Server'];
+export type ServerDetail = Schemas['ServerDetail'];
+export type ServerStatus = Schemas['ServerStatus'];
+export type ServerTotals = Schemas['Totals'];
+export type Live = Schemas['Live'];
+export type Metrics = Schemas['Metrics'];
+export type InstallToken = Schemas['InstallToken'];
+export type InstallTokenCreated = Schemas['InstallTokenCreated'];
+export type Job = Schemas['Job'];
+export type JobState = Schemas['JobState'];
+export type ExecArgs = Schemas['ExecArgs'];
+export type LogChunk = Schemas['LogChunk'];
+export type AuditEntry = Schemas['AuditEntry'];

@@ -1,0 +1,191 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { ChevronRight, ScrollText } from 'lucide-react';
+import { useState } from 'react';
+import { toApiError } from '@/api/error';
+import type { AuditEntry } from '@/api/types';
+import { t } from '@/i18n';
+import { Button } from '@/kit/button';
+import { Code } from '@/kit/code-block';
+import { cx } from '@/kit/cx';
+import { shortId } from '@/kit/format';
+import { Facts, Panel } from '@/kit/page';
+import { Empty, ErrorState, LoadingRows, NoPermission } from '@/kit/states';
+import { Badge } from '@/kit/status';
+import { Table, Td, Th } from '@/kit/table';
+import { Time } from '@/kit/time';
+import { useMay } from '@/shell/session';
+import { type AuditFilter, auditQuery } from './data';
+
+/** Who did what, newest first; a row opens to show where from and with which request. */
+export function AuditTable({
+  filter,
+  onActor,
+  onAction,
+}: {
+  filter: AuditFilter;
+  onActor?: (id: string) => void;
+  onAction?: (action: string) => void;
+}) {
+  const mayRead = useMay('audit.read');
+  const list = useInfiniteQuery({ ...auditQuery(filter), enabled: mayRead });
+  if (!mayRead) return <NoPermission />;
+  const entries = list.data?.pages.flatMap((page) => page.data) ?? [];
+  return (
+    <>
+      <Panel>
+        {list.isPending ? (
+          <LoadingRows />
+        ) : list.isError && entries.length === 0 ? (
+          <ErrorState error={toApiError(list.error)} onRetry={() => void list.refetch()} />
+        ) : entries.length === 0 ? (
+          <Empty icon={ScrollText} title={t('audit.none_title')}>
+            {t('audit.none_body')}
+          </Empty>
+        ) : (
+          <Table label={t('audit.title')} className="table-fixed">
+            <thead>
+              <tr>
+                <Th className="w-28">{t('audit.column.when')}</Th>
+                <Th className="hidden w-44 md:table-cell">{t('audit.column.who')}</Th>
+                <Th>{t('audit.column.what')}</Th>
+                <Th className="hidden w-56 sm:table-cell">{t('audit.column.on_what')}</Th>
+                <Th className="w-20">{t('audit.column.result')}</Th>
+              </tr>
+            </thead>
+            <tbody>
+              {entries.map((entry) => (
+                <EntryRows key={entry.id} entry={entry} onActor={onActor} onAction={onAction} />
+              ))}
+            </tbody>
+          </Table>
+        )}
+      </Panel>
+      {list.hasNextPage && (
+        <div className="mt-3 flex justify-center">
+          <Button busy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+            {t('common.load_more')}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+interface EntryRowsProps {
+  entry: AuditEntry;
+  onActor?: (id: string) => void;
+  onAction?: (action: string) => void;
+}
+
+function EntryRows({ entry, onActor, onAction }: EntryRowsProps) {
+  const [isOpen, setIsOpen] = useState(false);
+  const actorName = entry.actor.name ?? (entry.actor.id ? shortId(entry.actor.id) : t('audit.system'));
+  return (
+    <>
+      <tr className={cx('hover:bg-hover', isOpen && 'bg-hover')}>
+        <Td className="text-fg-2">
+          <Time at={entry.at} />
+        </Td>
+        <Td className="hidden truncate md:table-cell">
+          {onActor && entry.actor.id ? (
+            <button
+              type="button"
+              onClick={() => onActor(entry.actor.id ?? '')}
+              className="max-w-full truncate hover:underline"
+            >
+              {actorName}
+            </button>
+          ) : (
+            actorName
+          )}
+        </Td>
+        <Td className="truncate">
+          <button
+            type="button"
+            aria-expanded={isOpen}
+            onClick={() => setIsOpen(!isOpen)}
+            className="flex max-w-full items-center gap-1 rounded-sm text-left font-mono text-xs"
+          >
+            <ChevronRight
+              aria-hidden
+              className={cx('size-3.5 shrink-0 text-fg-3 transition-transform', isOpen && 'rotate-90')}
+            />
+            <span className="truncate">{entry.action}</span>
+          </button>
+        </Td>
+        <Td className="hidden truncate text-fg-2 sm:table-cell">
+          <SubjectLink subject={entry.subject} />
+        </Td>
+        <Td>
+          <Badge tone={entry.result === 'ok' ? 'ok' : entry.result === 'denied' ? 'warn' : 'bad'}>
+            {t(`audit.result.${entry.result}`)}
+          </Badge>
+        </Td>
+      </tr>
+      {isOpen && (
+        <tr>
+          <td colSpan={5} className="border-b bg-bg p-0">
+            <EntryFacts entry={entry} actorName={actorName} />
+            {onAction && (
+              <div className="px-4 pb-3">
+                <Button size="sm" onClick={() => onAction(entry.action)}>
+                  {t('audit.only_action', { action: entry.action })}
+                </Button>
+              </div>
+            )}
+          </td>
+        </tr>
+      )}
+    </>
+  );
+}
+
+function EntryFacts({ entry, actorName }: { entry: AuditEntry; actorName: string }) {
+  const rows: [string, React.ReactNode][] = [
+    [t('audit.column.when'), <Time key="at" at={entry.at} look="date" />],
+    [t('audit.column.who'), `${actorName} (${entry.actor.type})`],
+    [t('audit.column.on_what'), <SubjectLink key="subject" subject={entry.subject} />],
+  ];
+  if (entry.ip) rows.push([t('audit.ip'), <Code key="ip" text={entry.ip} />]);
+  if (entry.user_agent) rows.push([t('audit.user_agent'), entry.user_agent]);
+  if (entry.request_id)
+    rows.push([t('audit.request_id'), <Code key="request" text={entry.request_id} copy />]);
+  if (hasContent(entry.details)) {
+    rows.push([
+      t('audit.details'),
+      <pre key="details" className="whitespace-pre-wrap break-all font-mono text-xs">
+        {JSON.stringify(entry.details, null, 2)}
+      </pre>,
+    ]);
+  }
+  if (entry.hash) rows.push([t('audit.hash'), <Code key="hash" text={entry.hash} copy />]);
+  return <Facts rows={rows} />;
+}
+
+function SubjectLink({ subject }: { subject: AuditEntry['subject'] }) {
+  const name = subject.name ?? (subject.id ? shortId(subject.id) : '–');
+  if (subject.type === 'server' && subject.id) {
+    return (
+      <Link
+        to="/servers/$serverId"
+        params={{ serverId: subject.id }}
+        className="hover:text-fg hover:underline"
+      >
+        {name}
+      </Link>
+    );
+  }
+  if (subject.type === 'job' && subject.id) {
+    return (
+      <Link to="/jobs/$jobId" params={{ jobId: subject.id }} className="hover:text-fg hover:underline">
+        {name}
+      </Link>
+    );
+  }
+  return `${name} (${subject.type})`;
+}
+
+function hasContent(details: unknown): boolean {
+  return typeof details === 'object' && details !== null && Object.keys(details).length > 0;
+}

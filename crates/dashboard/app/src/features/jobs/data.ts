@@ -1,0 +1,114 @@
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query';
+import { api, idempotencyKey, unwrap } from '@/api/client';
+import type { ApiError } from '@/api/error';
+import { keys } from '@/api/keys';
+import type { ExecArgs, Job } from '@/api/types';
+import { shortId } from '@/kit/format';
+import { STATE_GROUPS, type StateGroup } from './search';
+
+const PAGE = 50;
+
+export interface JobFilter {
+  serverId?: string;
+  state?: StateGroup;
+}
+
+export function jobListQuery({ serverId, state }: JobFilter) {
+  return infiniteQueryOptions({
+    queryKey: [...keys.jobLists(), { serverId, state }],
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        api.GET('/v1/jobs', {
+          params: {
+            query: {
+              server_id: serverId,
+              state: state && STATE_GROUPS[state].join(','),
+              limit: PAGE,
+              cursor: pageParam,
+            },
+          },
+          signal,
+        }),
+      ),
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function jobQuery(id: string) {
+  return queryOptions({
+    queryKey: keys.job(id),
+    queryFn: ({ signal }): Promise<Job> =>
+      unwrap(api.GET('/v1/jobs/{id}', { params: { path: { id } }, signal })),
+  });
+}
+
+export interface NewJob {
+  serverId: string;
+  args: ExecArgs;
+  timeoutSeconds: number;
+}
+
+export function createJob({ serverId, args, timeoutSeconds }: NewJob): Promise<Job> {
+  return unwrap(
+    api.POST('/v1/jobs', {
+      params: { header: { 'Idempotency-Key': idempotencyKey() } },
+      body: { server_id: serverId, kind: 'exec', args, timeout_s: timeoutSeconds },
+    }),
+  );
+}
+
+export function useJobActions(job: Job) {
+  const client = useQueryClient();
+  const path = { id: job.id };
+  return {
+    cancel: useMutation<Job, ApiError>({
+      mutationFn: () => unwrap(api.POST('/v1/jobs/{id}/cancel', { params: { path } })),
+      onSuccess: (changed) =>
+        client.setQueryData<Job>(keys.job(job.id), (known) => (known ? { ...known, ...changed } : changed)),
+    }),
+    retry: useMutation<Job, ApiError>({
+      mutationFn: () => unwrap(api.POST('/v1/jobs/{id}/retry', { params: { path } })),
+      onSuccess: () => void client.invalidateQueries({ queryKey: keys.jobLists() }),
+    }),
+  };
+}
+
+const NAMES_FOR_MS = 60_000;
+
+/** A server's name for a job's row: the first page of servers answers for most, one request for each of the others. */
+export function useServerName(id: string): string {
+  const names = useQuery({
+    queryKey: [...keys.serverLists(), 'names'],
+    queryFn: async ({ signal }) => {
+      const page = await unwrap(api.GET('/v1/servers', { params: { query: { limit: 200 } }, signal }));
+      return Object.fromEntries(page.data.map((server) => [server.id, server.name]));
+    },
+    staleTime: NAMES_FOR_MS,
+  });
+  const known = names.data?.[id];
+  const one = useQuery({
+    queryKey: [...keys.server(id), 'name'],
+    queryFn: async ({ signal }) =>
+      (await unwrap(api.GET('/v1/servers/{id}', { params: { path: { id } }, signal }))).name,
+    enabled: names.isSuccess && known === undefined,
+    staleTime: NAMES_FOR_MS,
+  });
+  return known ?? one.data ?? shortId(id);
+}
+
+/** What the job runs, in one line. */
+export function commandOf(args: ExecArgs | undefined | null): string {
+  if (args?.command) return args.command;
+  return (args?.argv ?? [])
+    .map((part) => (/^[\w@%+=:,./-]+$/.test(part) ? part : `'${part.replaceAll("'", "'\\''")}'`))
+    .join(' ');
+}

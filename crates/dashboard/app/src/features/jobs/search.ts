@@ -1,0 +1,42 @@
+import type { JobState } from '@/api/types';
+
+/** States that belong together in the filter. */
+export const STATE_GROUPS = {
+  active: ['queued', 'awaiting_signature', 'sent', 'running', 'reconciling'],
+  succeeded: ['succeeded'],
+  failed: ['failed', 'timed_out', 'interrupted', 'rejected', 'expired', 'lost'],
+  cancelled: ['cancelled'],
+} as const satisfies Record<string, readonly JobState[]>;
+
+export type StateGroup = keyof typeof STATE_GROUPS;
+
+export interface JobListSearch {
+  state?: StateGroup;
+  server?: string;
+}
+
+export function jobListSearch(search: Record<string, unknown>): JobListSearch {
+  const state = String(search.state ?? '');
+  return {
+    ...(Object.hasOwn(STATE_GROUPS, state) ? { state: state as StateGroup } : {}),
+    ...(typeof search.server === 'string' && search.server !== '' ? { server: search.server } : {}),
+  };
+}
+
+export interface NewJobSearch {
+  /** The server that is already chosen. */
+  server?: string;
+  /** The job whose fields are filled in. */
+  like?: string;
+}
+
+export function newJobSearch(search: Record<string, unknown>): NewJobSearch {
+  return {
+    ...(typeof search.server === 'string' ? { server: search.server } : {}),
+    ...(typeof search.like === 'string' ? { like: search.like } : {}),
+  };
+}
+
+export function isFinished(state: JobState): boolean {
+  return !(STATE_GROUPS.active as readonly JobState[]).includes(state);
+}

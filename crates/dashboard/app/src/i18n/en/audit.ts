@@ -1,0 +1,16 @@
+export const audit = {
+  body: 'Every change, who made it and from where. Entries are chained, so that none can be altered unnoticed.',
+  by: 'By {{id}}',
+  column: { on_what: 'On what', result: 'Result', what: 'What', when: 'When', who: 'Who' },
+  details: 'Details',
+  hash: 'Hash',
+  ip: 'Address',
+  none_body: 'What is done in this workspace will be listed here.',
+  none_title: 'Nothing recorded',
+  only_action: 'Only {{action}}',
+  request_id: 'Request id',
+  result: { denied: 'Denied', failed: 'Failed', ok: 'OK' },
+  system: 'System',
+  title: 'Audit',
+  user_agent: 'Client',
+} as const;

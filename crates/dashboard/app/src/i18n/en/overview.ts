@@ -1,0 +1,13 @@
+export const overview = {
+  add_first: 'Add your first server',
+  all_jobs: 'All jobs',
+  counters: 'Servers by status',
+  latest_jobs: 'Latest jobs',
+  no_jobs: 'Nothing has been run yet.',
+  quiet: 'All quiet. Nothing needs you right now.',
+  title: 'Overview',
+  trouble: 'Needs attention',
+  welcome_body:
+    'Paste one line on a VPS, and a few seconds later it is here: live metrics, commands and their output. No inbound port is opened.',
+  welcome_title: 'Your hub is ready',
+} as const;

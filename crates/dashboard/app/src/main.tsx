@@ -1,0 +1,32 @@
+import { CSPProvider } from '@base-ui/react/csp-provider';
+import { QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { setUnauthenticatedHandler } from '@/api/client';
+import { TooltipProvider } from '@/kit/tooltip';
+import { router } from '@/router';
+import { queryClient } from '@/shell/query-client';
+import { sessionQuery } from '@/shell/session';
+import './styles/app.css';
+
+setUnauthenticatedHandler(() => {
+  // Only a session that was there can end; the guard itself asks before there is one.
+  if (queryClient.getQueryData(sessionQuery.queryKey) === undefined) return;
+  queryClient.removeQueries({ queryKey: sessionQuery.queryKey });
+  void router.invalidate();
+});
+
+const root = document.getElementById('root');
+if (!root) throw new Error('index.html has no #root');
+createRoot(root).render(
+  <StrictMode>
+    <CSPProvider disableStyleElements>
+      <QueryClientProvider client={queryClient}>
+        <TooltipProvider delay={400}>
+          <RouterProvider router={router} />
+        </TooltipProvider>
+      </QueryClientProvider>
+    </CSPProvider>
+  </StrictMode>,
+);
