@@ -1,6 +1,10 @@
 //! Where things lie.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
 
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -21,6 +25,12 @@ pub(crate) fn cache() -> PathBuf {
 /// State of the local demo installation; git ignores it.
 pub(crate) fn state() -> PathBuf {
     root().join(".roadstead")
+}
+
+/// Makes the state directory, for nobody else's eyes.
+pub(crate) fn create_state() -> Result<()> {
+    let dir = state();
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir).with_context(|| format!("cannot make {}", dir.display()))
 }
 
 /// The dashboard's sources.

@@ -58,7 +58,7 @@ fn load(path: &Path) -> Result<ReleaseKey> {
 }
 
 fn create(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(paths::state())?;
+    paths::create_state()?;
     let pkcs8 =
         Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("no randomness to make a key"))?;
     let mut file = OpenOptions::new()

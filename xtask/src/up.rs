@@ -101,7 +101,7 @@ impl Dirs {
 }
 
 fn lock(dirs: &Dirs) -> Result<File> {
-    std::fs::create_dir_all(&dirs.state).with_context(|| format!("cannot make {}", dirs.state.display()))?;
+    paths::create_state()?;
     let file = File::create(dirs.state.join("up.lock"))?;
     if file.try_lock().is_err() {
         bail!("`cargo xtask up` runs already in this folder");
