@@ -65,11 +65,7 @@ install_agent() {
     install_binary
     ensure_user
     save_script
-    if [ "$registration" = here ] && { [ ! -s "$work/token" ] || same_token_as_before; }; then
-        step "already registered with this hub"
-    else
-        register
-    fi
+    if [ -s "$work/token" ]; then register; fi
     if [ "$systemd" = yes ]; then
         install_units
         start_units
@@ -185,6 +181,7 @@ ensure_user() {
     step "system user made: $USER_NAME"
 }
 
+# A second run of the same line is no mistake: the agent knows the token that its registration was made with.
 register() {
     if ! "$BIN" register --hub "$HUB_URL" --token-file "$work/token" --hub-fingerprint "$HUB_FINGERPRINT" \
         ${TLS_PIN:+--tls-pin "$TLS_PIN"} --state-dir "$STATE" </dev/null >"$work/register" 2>&1; then
@@ -193,14 +190,7 @@ register() {
             "A token works once and for an hour: make a new line in the dashboard (Servers, Add server) and paste it." \
             "To remove what was installed so far: sh $SHARE/install.sh --uninstall"
     fi
-    sha256_of "$work/token" >"$work/used" && mv -f "$work/used" "$STATE/trust/install-token.sha256"
-    step "registered with the hub"
-}
-
-# A second run of the same line finds its token used, rightly: it is the one that made this registration.
-same_token_as_before() {
-    [ -f "$STATE/trust/install-token.sha256" ] &&
-        [ "$(cat "$STATE/trust/install-token.sha256")" = "$(sha256_of "$work/token")" ]
+    sed 's/^/  /' "$work/register"
 }
 
 # For --uninstall without the hub.
