@@ -41,10 +41,14 @@ pub struct Hub {
     pub tasks: Tasks,
     /// Fan-out of changes inside this process.
     pub bus: Bus,
-    /// Limits, counters and addresses of the HTTP side.
+    /// How the reconcilers fare.
+    pub background: crate::background::State,
+    /// Limits, counters and the certificate's standing.
     pub http: crate::http::State,
     /// Sign-in throttling and the password hashing pool.
     pub auth: crate::auth::State,
+    /// The task that chains records.
+    pub audit: crate::audit::State,
     /// Connected agents.
     pub gateway: crate::gateway::Registry,
     /// Presence of servers.
@@ -69,7 +73,7 @@ impl Hub {
     /// # Errors
     /// When the database cannot be written.
     pub async fn begin(&self) -> Result<Unit<'_>> {
-        Ok(Unit { hub: self, tx: self.db.write().await?, changes: Vec::new() })
+        Ok(Unit { hub: self, tx: self.db.write().await?, changes: Vec::new(), audited: false })
     }
 }
 
@@ -80,6 +84,7 @@ pub struct Unit<'h> {
     hub: &'h Hub,
     tx: Tx,
     changes: Vec<Change>,
+    audited: bool,
 }
 
 impl Unit<'_> {
@@ -100,6 +105,7 @@ impl Unit<'_> {
         outcome: Outcome,
         details: Value,
     ) -> Result<()> {
+        self.audited = true;
         crate::audit::record(self.hub, &mut self.tx.conn(), actor, action, subject, outcome, details).await
     }
 
@@ -115,6 +121,9 @@ impl Unit<'_> {
     pub async fn commit(mut self) -> Result<()> {
         let recorded = crate::events::record(self.hub, &mut self.tx.conn(), self.changes).await?;
         self.tx.commit().await?;
+        if self.audited {
+            self.hub.audit.wake.wake();
+        }
         for change in recorded {
             self.hub.bus.publish(change);
         }

@@ -6,7 +6,12 @@ use std::sync::Arc;
 use protocol::{Hex, Signed, signing};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
+use crate::random::Random;
 use crate::secret::sha256;
+
+/// What stands before the 32 bytes of an Ed25519 key in a PKCS#8 document (RFC 8410, section 7).
+const PKCS8_ED25519: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// The installation's keys. Cheap to clone, never printed.
 #[derive(Clone)]
@@ -36,6 +41,12 @@ impl Keys {
         }
         let fingerprint = sha256(&public);
         Ok(Self { signing: Arc::new(signing), public: Hex(public), fingerprint })
+    }
+
+    /// A new key as a PKCS#8 document, for the key file.
+    #[must_use]
+    pub fn generate_pkcs8(random: &dyn Random) -> Vec<u8> {
+        [PKCS8_ED25519.as_slice(), &random.bytes::<32>()].concat()
     }
 
     /// The public half.

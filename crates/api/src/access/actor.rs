@@ -1,10 +1,14 @@
 //! On whose behalf something happens.
 
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use protocol::{ServerId, UserId, WorkspaceId};
-use uuid::Uuid;
 
 use super::node::Node;
 use super::role::Role;
+use crate::auth::SessionId;
 
 /// Who acts, in which workspace, from where.
 #[derive(Debug, Clone)]
@@ -29,7 +33,7 @@ pub enum Principal {
         /// Name to show.
         name: String,
         /// The session the request came with.
-        session_id: Uuid,
+        session_id: SessionId,
     },
     /// An agent, on its own behalf.
     Agent {
@@ -38,6 +42,8 @@ pub enum Principal {
         /// The server's name.
         name: String,
     },
+    /// Somebody who is not signed in.
+    Anonymous,
     /// The hub itself or its command line.
     System,
 }
@@ -53,11 +59,33 @@ pub struct RequestOrigin {
     pub request_id: String,
 }
 
+impl RequestOrigin {
+    /// Of a request that came through the HTTP layer, which puts it there.
+    #[must_use]
+    pub fn of(parts: &Parts) -> Self {
+        parts.extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestOrigin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
+    }
+}
+
 impl Actor {
     /// The hub itself, in one workspace.
     #[must_use]
     pub fn system(workspace_id: WorkspaceId) -> Self {
         Self { principal: Principal::System, workspace_id, role: Role::Owner, origin: RequestOrigin::default() }
+    }
+
+    /// Somebody who is not signed in; the workspace is the one that should know of it.
+    #[must_use]
+    pub const fn anonymous(workspace_id: WorkspaceId, origin: RequestOrigin) -> Self {
+        Self { principal: Principal::Anonymous, workspace_id, role: Role::Nobody, origin }
     }
 
     /// An agent, on its own behalf; it may do nothing through the API.
@@ -72,23 +100,24 @@ impl Actor {
         self.role.allows(node)
     }
 
-    /// `user`, `agent` or `system`, for records.
+    /// `user`, `agent`, `anonymous` or `system`, for records.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self.principal {
             Principal::User { .. } => "user",
             Principal::Agent { .. } => "agent",
+            Principal::Anonymous => "anonymous",
             Principal::System => "system",
         }
     }
 
-    /// Id for records; empty for the hub itself.
+    /// Id for records; empty for the hub itself and for strangers.
     #[must_use]
     pub fn id(&self) -> String {
         match &self.principal {
             Principal::User { id, .. } => id.to_string(),
             Principal::Agent { id, .. } => id.to_string(),
-            Principal::System => String::new(),
+            Principal::Anonymous | Principal::System => String::new(),
         }
     }
 
@@ -97,6 +126,7 @@ impl Actor {
     pub fn name(&self) -> &str {
         match &self.principal {
             Principal::User { name, .. } | Principal::Agent { name, .. } => name,
+            Principal::Anonymous => "",
             Principal::System => "hub",
         }
     }

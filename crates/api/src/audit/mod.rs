@@ -1,35 +1,44 @@
-//! Who did what to what: written in the change's own transaction.
+//! Who did what to what: written in the change's own transaction, chained within a second, readable by people with
+//! `audit.read`.
+
+mod chain;
+mod model;
+mod routes;
+mod store;
+mod task;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use model::{Outcome, Subject};
+pub use routes::routes;
+pub use task::{chain, spawn};
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::access::Actor;
+use crate::background::Wake;
 use crate::db::Conn;
 use crate::error::Result;
 use crate::hub::Hub;
+use model::Entry;
 
-/// What was acted upon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
-    /// `server`, `job`, `session`, …
-    pub kind: &'static str,
-    /// Its id.
-    pub id: String,
-    /// Its name at that time.
-    pub name: String,
+/// Wakes the task that chains, and lets one verification run at a time.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) wake: Wake,
+    verifying: Semaphore,
 }
 
-/// How it went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done.
-    Ok,
-    /// Not allowed.
-    Denied,
-    /// Tried and failed.
-    Failed,
+impl Default for State {
+    fn default() -> Self {
+        Self { wake: Wake::default(), verifying: Semaphore::new(1) }
+    }
 }
 
-/// Writes one record.
+/// Writes one record into the caller's transaction.
 pub(crate) async fn record(
     hub: &Hub,
     conn: &mut Conn<'_>,
@@ -39,11 +48,25 @@ pub(crate) async fn record(
     outcome: Outcome,
     details: Value,
 ) -> Result<()> {
-    let _ = (hub, conn, actor, action, subject, outcome, details);
-    Ok(())
-}
-
-/// The routes of this slice.
-pub fn routes() -> utoipa_axum::router::OpenApiRouter<crate::hub::App> {
-    utoipa_axum::router::OpenApiRouter::new()
+    let entry = Entry {
+        id: hub.ids.uuid().to_string(),
+        workspace_id: actor.workspace_id,
+        at: hub.now(),
+        actor_type: actor.kind().to_owned(),
+        actor_id: actor.id(),
+        actor_name: actor.name().to_owned(),
+        action: action.to_owned(),
+        subject_type: subject.kind.to_owned(),
+        subject_id: subject.id,
+        subject_name: subject.name,
+        result: outcome,
+        ip: actor.origin.ip.clone(),
+        user_agent: actor.origin.user_agent.clone(),
+        request_id: actor.origin.request_id.clone(),
+        details: details.to_string(),
+        position: None,
+        prev_hash: None,
+        hash: None,
+    };
+    Ok(store::insert(conn, entry).await?)
 }

@@ -1,25 +1,37 @@
 //! People signing in: the first owner, passwords, sessions.
 
-use axum::http::request::Parts;
+mod account;
+mod caller;
+mod model;
+mod password;
+mod routes;
+mod session;
+mod setup;
+mod sign_in;
+mod store;
+mod task;
+mod throttle;
 
-use crate::access::Actor;
-use crate::error::{Error, Result};
-use crate::hub::Hub;
+#[cfg(test)]
+mod tests;
+
+pub use caller::{Person, authenticate};
+pub use model::{Email, NewPassword, Password, PersonName, User, one_line};
+pub use routes::routes;
+pub use session::SessionId;
+pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};
+pub use task::sweep;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 /// Sign-in throttling and the password hashing pool.
 #[derive(Debug, Default)]
-pub struct State {}
-
-/// Who sent this request.
-///
-/// # Errors
-/// 401 when no valid session came with it.
-pub async fn authenticate(hub: &Hub, parts: &Parts) -> Result<Actor> {
-    let _ = (hub, parts);
-    Err(Error::unauthenticated())
-}
-
-/// The routes of this slice.
-pub fn routes() -> utoipa_axum::router::OpenApiRouter<crate::hub::App> {
-    utoipa_axum::router::OpenApiRouter::new()
+pub struct State {
+    hashing: password::Hashing,
+    throttle: throttle::Throttle,
+    /// Failures at accounts that do not exist, which anybody can cause, are recorded up to a number a minute.
+    strangers: throttle::Budget,
+    /// Sessions whose `last_seen_at` is being written.
+    touching: Arc<Mutex<HashSet<SessionId>>>,
 }

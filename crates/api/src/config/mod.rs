@@ -1,9 +1,16 @@
 //! Settings: one TOML file, environment and flags; unknown keys are rejected with their line.
 
+mod net;
+mod public_url;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use net::Cidr;
+pub use public_url::PublicUrl;
+
 use crate::db::DbOptions;
+use crate::secret::Secret;
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
@@ -20,10 +27,73 @@ pub struct Config {
     pub history: DbOptions,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// How browsers and agents reach the hub, without a trailing slash.
-    pub public_url: String,
+    /// How browsers and agents reach the hub.
+    pub public_url: PublicUrl,
+    /// How connections are encrypted.
+    pub tls: Tls,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Cidr>,
     /// Seconds between heartbeats.
     pub heartbeat_interval_s: u32,
-    /// Seconds without a sign of life until a server counts as offline.
+    /// Seconds without a sign of life until a server counts as offline; pings count as one.
     pub offline_after_s: u32,
+    /// What the hub writes about itself.
+    pub log: Log,
+    /// What `GET /metrics` asks for as a bearer token; without one it answers to loopback only.
+    pub metrics_token: Option<Secret>,
+    /// How long things are kept.
+    pub retention: Retention,
+}
+
+/// How connections are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all: the hub listens on loopback or behind a listed proxy.
+    Off,
+    /// A certificate that the hub makes for itself and that agents pin.
+    SelfSigned,
+    /// Certificate chain and key from PEM files, read again when they change.
+    Files {
+        /// The chain, leaf first.
+        cert: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+}
+
+/// What the hub writes about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Which lines: `info`, or directives such as `info,api::gateway=debug`.
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Ended jobs and their logs.
+    pub jobs_days: u32,
+    /// Metric samples by the minute.
+    pub minute_samples_days: u32,
+    /// Metric samples by five minutes.
+    pub five_minute_samples_days: u32,
+    /// Metric samples by the hour.
+    pub hour_samples_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { jobs_days: 90, minute_samples_days: 7, five_minute_samples_days: 31, hour_samples_days: 400 }
+    }
 }

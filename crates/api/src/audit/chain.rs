@@ -1,0 +1,114 @@
+//! The chain: every record is hashed together with the hash before it, and the last hash is signed and kept outside the
+//! database, so that a record cannot be changed or removed unnoticed.
+
+use std::path::{Path, PathBuf};
+
+use protocol::{Hex, Signed};
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+
+use super::store;
+use crate::clock::Timestamp;
+use crate::data_dir;
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+
+/// Under this prefix heads are signed.
+const SIGNATURE_PREFIX: &str = "roadstead-audit-head-v1\0";
+/// Records that one transaction chains.
+const BATCH: i64 = 500;
+const MAX_FILE_BYTES: u64 = 4096;
+
+/// The end of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(super) struct Head {
+    /// How many records there are.
+    pub(super) position: i64,
+    /// Hash of the last.
+    pub(super) hash: String,
+}
+
+impl Head {
+    /// Before the first record.
+    pub(super) fn start() -> Self {
+        Self { position: 0, hash: "0".repeat(64) }
+    }
+}
+
+/// The signed head in the data directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HeadFile {
+    pub(super) position: i64,
+    pub(super) hash: String,
+    pub(super) at: Timestamp,
+}
+
+/// Chains every record that is not yet in the chain, then signs the head. May run twice, and on several hubs at once.
+pub(super) async fn extend(hub: &Hub) -> Result<()> {
+    let mut newest = None;
+    loop {
+        let mut tx = hub.db.write().await?;
+        let mut head = store::lock_head(&mut tx.conn()).await?;
+        let entries = store::unchained(&mut tx.conn(), BATCH).await?;
+        let more = i64::try_from(entries.len()).map_or(true, |count| count == BATCH);
+        if entries.is_empty() {
+            newest.get_or_insert(head);
+            break;
+        }
+        for entry in entries {
+            let position = head.position + 1;
+            let hash = entry.link(&head.hash, position).map_err(Error::internal)?;
+            let prev_hash = std::mem::replace(&mut head.hash, hash.clone());
+            head.position = position;
+            store::set_link(&mut tx.conn(), entry.id, position, prev_hash, hash).await?;
+        }
+        store::set_head(&mut tx.conn(), &head).await?;
+        tx.commit().await?;
+        newest = Some(head);
+        if !more {
+            break;
+        }
+    }
+    match newest {
+        Some(head) if head.position > 0 => keep(hub, head).await,
+        _ => Ok(()),
+    }
+}
+
+/// Signs the head and writes it outside the database, unless it is there already.
+async fn keep(hub: &Hub, head: Head) -> Result<()> {
+    let path = path(&hub.config.data_dir);
+    let keys = hub.keys.clone();
+    let at = hub.now();
+    let write = move || {
+        let kept = read(&path, keys.public()).map_err(Error::internal)?;
+        if kept.is_some_and(|kept| kept.position >= head.position) {
+            return Ok(());
+        }
+        let file = HeadFile { position: head.position, hash: head.hash, at };
+        let signed = keys.sign(SIGNATURE_PREFIX, serde_json::to_string(&file).map_err(Error::internal)?);
+        let content = serde_json::to_vec_pretty(&signed).map_err(Error::internal)?;
+        data_dir::write_private(&path, &content).map_err(|error| Error::internal(error.into_boxed_dyn_error()))
+    };
+    tokio::task::spawn_blocking(write).await.map_err(Error::internal)?
+}
+
+pub(super) fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("audit-head.json")
+}
+
+/// The kept head, `None` when there is none.
+pub(super) fn read(path: &Path, public: Hex<32>) -> Result<Option<HeadFile>, HeadFileError> {
+    let content = data_dir::read(path, MAX_FILE_BYTES).map_err(|_| HeadFileError)?;
+    let Some(content) = content else { return Ok(None) };
+    let signed: Signed = serde_json::from_slice(&content).map_err(|_| HeadFileError)?;
+    let bytes = protocol::signing::signed_bytes(SIGNATURE_PREFIX, &signed.body);
+    let key = UnparsedPublicKey::new(&ED25519, public.as_bytes());
+    key.verify(&bytes, signed.sig.as_bytes()).map_err(|_| HeadFileError)?;
+    serde_json::from_str(&signed.body).map(Some).map_err(|_| HeadFileError)
+}
+
+/// The kept head cannot be read, or this hub did not sign it.
+#[derive(Debug, thiserror::Error)]
+#[error("the file audit-head.json in the data directory is damaged or was not signed by this hub")]
+pub(super) struct HeadFileError;

@@ -1,0 +1,1 @@
+//! Promises of the audit log, through the API on each engine.

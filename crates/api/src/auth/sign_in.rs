@@ -1,0 +1,145 @@
+//! Signing in and out.
+
+use protocol::enroll::Token;
+use serde_json::json;
+
+use super::caller::Person;
+use super::model::{Email, Password, User};
+use super::session::{ABSOLUTE, PER_USER, Session, SessionId, TOKEN_PREFIX};
+use super::store;
+use super::throttle::Refusal;
+use crate::access::{Actor, Principal, RequestOrigin, Role};
+use crate::audit::{Outcome, Subject};
+use crate::db::Conn;
+use crate::error::{Error, ErrorCode, Result};
+use crate::hub::Hub;
+use crate::secret::{TokenDigest, new_token};
+use crate::workspaces::{self, Workspace};
+
+/// Somebody who has just signed in.
+#[derive(Debug)]
+pub(super) struct SignedIn {
+    pub(super) token: Token,
+    pub(super) user: User,
+    pub(super) workspaces: Vec<Workspace>,
+    pub(super) role: Role,
+}
+
+/// Signs in with e-mail and password.
+pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, email: &Email, password: &Password) -> Result<SignedIn> {
+    let key = email.key();
+    if let Err(refusal) = hub.auth.throttle.admit(hub.now(), &origin.ip, &key) {
+        return Err(refuse(hub, origin, refusal).await);
+    }
+    let account = {
+        let mut database = hub.db.read().await?;
+        store::account_by_email(&mut database.conn(), key.clone()).await?
+    };
+    let hash = account.as_ref().map(|account| account.password_hash.clone());
+    let right = hub.auth.hashing.matches(hash, password).await?;
+    match account {
+        Some(account) if right => {
+            hub.auth.throttle.forgive(&key);
+            admit(hub, origin, account.user).await
+        }
+        account => {
+            record_failure(hub, origin, account.map(|account| account.user)).await?;
+            Err(Error::new(ErrorCode::InvalidCredentials, "e-mail and password do not match an account"))
+        }
+    }
+}
+
+async fn admit(hub: &Hub, origin: RequestOrigin, user: User) -> Result<SignedIn> {
+    let mut unit = hub.begin().await?;
+    let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin).await?;
+    let workspaces = workspaces::of_user(&mut unit.conn(), user.id).await?;
+    let Some(workspace) = workspaces.first() else {
+        return Err(Error::new(
+            ErrorCode::Forbidden,
+            "this account is a member of no workspace; ask an owner to invite it",
+        ));
+    };
+    let role = workspaces::role(&mut unit.conn(), workspace.id, user.id).await?;
+    let principal = Principal::User { id: user.id, name: user.name.clone(), session_id: session.id };
+    let actor = Actor { principal, workspace_id: workspace.id, role, origin };
+    unit.audit(&actor, "auth.login", subject(session.id), Outcome::Ok, json!({})).await?;
+    unit.commit().await?;
+    Ok(SignedIn { token, user, workspaces, role })
+}
+
+/// Starts a session in the caller's transaction.
+pub(super) async fn open_session(
+    hub: &Hub,
+    conn: &mut Conn<'_>,
+    user: &User,
+    origin: &RequestOrigin,
+) -> Result<(Session, Token)> {
+    let token = new_token(TOKEN_PREFIX, hub.random.as_ref());
+    let now = hub.now();
+    let session = Session {
+        id: SessionId::new(hub.ids.uuid()),
+        user_id: user.id,
+        created_at: now,
+        last_seen_at: now,
+        expires_at: now.plus(ABSOLUTE),
+        ip: origin.ip.clone(),
+        user_agent: origin.user_agent.clone(),
+    };
+    store::insert_session(conn, &session, TokenDigest::of(token.reveal())).await?;
+    store::trim_sessions(conn, user.id, PER_USER).await?;
+    Ok((session, token))
+}
+
+/// Ends the session that the request came with.
+pub(super) async fn sign_out(hub: &Hub, person: &Person) -> Result<()> {
+    let mut unit = hub.begin().await?;
+    store::delete_session(&mut unit.conn(), person.user.id, person.session.id).await?;
+    unit.audit(&person.actor, "auth.logout", subject(person.session.id), Outcome::Ok, json!({})).await?;
+    unit.commit().await
+}
+
+/// What a session is called in records.
+pub(super) fn subject(id: SessionId) -> Subject {
+    Subject { kind: "session", id: id.to_string(), name: String::new() }
+}
+
+async fn record_failure(hub: &Hub, origin: RequestOrigin, user: Option<User>) -> Result<()> {
+    tracing::warn!(client = origin.ip, known_account = user.is_some(), "sign-in failed");
+    let Some(user) = user else {
+        return record_stranger(hub, origin, Outcome::Failed, "no such account").await;
+    };
+    let mut unit = hub.begin().await?;
+    let workspaces = workspaces::of_user(&mut unit.conn(), user.id).await?;
+    for workspace in workspaces {
+        let actor = Actor::anonymous(workspace.id, origin.clone());
+        let subject = Subject { kind: "user", id: user.id.to_string(), name: user.name.clone() };
+        unit.audit(&actor, "auth.login", subject, Outcome::Failed, json!({ "reason": "wrong password" })).await?;
+    }
+    unit.commit().await
+}
+
+/// The error for the caller; the first refusal in a row is recorded.
+pub(super) async fn refuse(hub: &Hub, origin: RequestOrigin, refusal: Refusal) -> Error {
+    if refusal.first {
+        tracing::warn!(client = origin.ip, wait_s = refusal.wait.as_secs(), "too many sign-in attempts; delaying");
+        if let Err(error) = record_stranger(hub, origin, Outcome::Denied, "too many attempts").await {
+            return error;
+        }
+    }
+    refusal.into()
+}
+
+/// What strangers do is recorded in the installation's first workspace, up to a number a minute: they must not be able
+/// to fill the disk.
+async fn record_stranger(hub: &Hub, origin: RequestOrigin, outcome: Outcome, reason: &'static str) -> Result<()> {
+    let Some(unrecorded) = hub.auth.strangers.spend(hub.now()) else { return Ok(()) };
+    let mut unit = hub.begin().await?;
+    let Some(home) = workspaces::home(&mut unit.conn()).await? else { return Ok(()) };
+    let details = match unrecorded {
+        0 => json!({ "reason": reason }),
+        more => json!({ "reason": reason, "unrecorded_before": more }),
+    };
+    let subject = Subject { kind: "hub", id: String::new(), name: String::new() };
+    unit.audit(&Actor::anonymous(home, origin), "auth.login", subject, outcome, details).await?;
+    unit.commit().await
+}

@@ -1,0 +1,183 @@
+//! SQL of people and sessions.
+
+use protocol::{UserId, WorkspaceId};
+
+use super::model::User;
+use super::session::{Session, SessionId};
+use crate::access::Role;
+use crate::clock::Timestamp;
+use crate::db::{Conn, DbError};
+use crate::secret::TokenDigest;
+use crate::sql;
+
+/// A person with what their password is compared to.
+#[derive(sqlx::FromRow)]
+pub(super) struct Account {
+    #[sqlx(flatten)]
+    pub(super) user: User,
+    pub(super) password_hash: String,
+}
+
+/// What one request needs to know about its caller.
+#[derive(sqlx::FromRow)]
+pub(super) struct Caller {
+    #[sqlx(flatten)]
+    pub(super) session: Session,
+    pub(super) email: String,
+    pub(super) name: String,
+    #[sqlx(try_from = "String")]
+    pub(super) workspace_id: WorkspaceId,
+    pub(super) role: Role,
+}
+
+pub(super) async fn insert_user(
+    conn: &mut Conn<'_>,
+    user: &User,
+    email_key: String,
+    password_hash: String,
+    at: Timestamp,
+) -> Result<(), DbError> {
+    conn.query(sql!(
+        "insert into users (id, email, email_key, name, password_hash, created_at) values ($1, $2, $3, $4, $5, $6)"
+    ))
+    .bind(user.id.to_string())
+    .bind(user.email.clone())
+    .bind(email_key)
+    .bind(user.name.clone())
+    .bind(password_hash)
+    .bind(at)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn account_by_email(conn: &mut Conn<'_>, email_key: String) -> Result<Option<Account>, DbError> {
+    conn.query(sql!("select id, email, name, password_hash from users where email_key = $1"))
+        .bind(email_key)
+        .fetch_optional()
+        .await
+}
+
+pub(super) async fn account(conn: &mut Conn<'_>, id: UserId) -> Result<Option<Account>, DbError> {
+    conn.query(sql!("select id, email, name, password_hash from users where id = $1"))
+        .bind(id.to_string())
+        .fetch_optional()
+        .await
+}
+
+pub(super) async fn set_password(conn: &mut Conn<'_>, id: UserId, password_hash: String) -> Result<(), DbError> {
+    conn.query(sql!("update users set password_hash = $1 where id = $2"))
+        .bind(password_hash)
+        .bind(id.to_string())
+        .execute()
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_session(conn: &mut Conn<'_>, session: &Session, digest: TokenDigest) -> Result<(), DbError> {
+    conn.query(sql!(
+        "insert into sessions (id, user_id, token_digest, created_at, last_seen_at, expires_at, ip, user_agent)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)"
+    ))
+    .bind(session.id.to_string())
+    .bind(session.user_id.to_string())
+    .bind(digest)
+    .bind(session.created_at)
+    .bind(session.last_seen_at)
+    .bind(session.expires_at)
+    .bind(session.ip.clone())
+    .bind(session.user_agent.clone())
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// The caller behind a token, acting in their oldest workspace.
+pub(super) async fn caller(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<Option<Caller>, DbError> {
+    conn.query(sql!(
+        "select s.id, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.ip, s.user_agent,
+                u.email, u.name, m.workspace_id, m.role
+         from sessions s join users u on u.id = s.user_id join members m on m.user_id = u.id
+         where s.token_digest = $1 order by m.created_at, m.workspace_id limit 1"
+    ))
+    .bind(digest)
+    .fetch_optional()
+    .await
+}
+
+pub(super) async fn touch_session(conn: &mut Conn<'_>, id: SessionId, at: Timestamp) -> Result<(), DbError> {
+    conn.query(sql!("update sessions set last_seen_at = $1 where id = $2 and last_seen_at < $1"))
+        .bind(at)
+        .bind(id.to_string())
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Sessions of a person that are still good, newest first, before `(created_at, id)` when given.
+pub(super) async fn sessions(
+    conn: &mut Conn<'_>,
+    user: UserId,
+    now: Timestamp,
+    idle_since: Timestamp,
+    before: Option<(Timestamp, String)>,
+    limit: i64,
+) -> Result<Vec<Session>, DbError> {
+    let (created_at, id) = before.unwrap_or((Timestamp::from_ms(i64::MAX), String::new()));
+    conn.query(sql!(
+        "select id, user_id, created_at, last_seen_at, expires_at, ip, user_agent from sessions
+         where user_id = $1 and expires_at > $2 and last_seen_at > $3 and (created_at, id) < ($4, $5)
+         order by created_at desc, id desc limit $6"
+    ))
+    .bind(user.to_string())
+    .bind(now)
+    .bind(idle_since)
+    .bind(created_at)
+    .bind(id)
+    .bind(limit)
+    .fetch_all()
+    .await
+}
+
+pub(super) async fn delete_session(conn: &mut Conn<'_>, user: UserId, id: SessionId) -> Result<bool, DbError> {
+    let deleted = conn
+        .query(sql!("delete from sessions where id = $1 and user_id = $2"))
+        .bind(id.to_string())
+        .bind(user.to_string())
+        .execute()
+        .await?;
+    Ok(deleted > 0)
+}
+
+pub(super) async fn delete_other_sessions(conn: &mut Conn<'_>, user: UserId, keep: SessionId) -> Result<u64, DbError> {
+    conn.query(sql!("delete from sessions where user_id = $1 and id <> $2"))
+        .bind(user.to_string())
+        .bind(keep.to_string())
+        .execute()
+        .await
+}
+
+/// Keeps a person's newest `keep` sessions.
+pub(super) async fn trim_sessions(conn: &mut Conn<'_>, user: UserId, keep: i64) -> Result<(), DbError> {
+    conn.query(sql!(
+        "delete from sessions where user_id = $1 and id not in
+         (select id from sessions where user_id = $1 order by created_at desc, id desc limit $2)"
+    ))
+    .bind(user.to_string())
+    .bind(keep)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn delete_expired_sessions(
+    conn: &mut Conn<'_>,
+    now: Timestamp,
+    idle_since: Timestamp,
+) -> Result<u64, DbError> {
+    conn.query(sql!("delete from sessions where expires_at <= $1 or last_seen_at <= $2"))
+        .bind(now)
+        .bind(idle_since)
+        .execute()
+        .await
+}
