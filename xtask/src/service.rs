@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -20,6 +21,7 @@ pub(crate) struct Service {
     name: &'static str,
     child: Child,
     log: PathBuf,
+    log_writer: JoinHandle<()>,
     stop_signal: Signal,
 }
 
@@ -31,8 +33,8 @@ impl Service {
         command.process_group(0).stdout(writer.try_clone()?).stderr(writer);
         let child = command.spawn().with_context(|| format!("cannot start `{}`", proc::shown(command)))?;
         let path = log.to_owned();
-        std::thread::spawn(move || keep_log(reader, file, &path));
-        Ok(Self { name, child, log: log.to_owned(), stop_signal: Signal::SIGTERM })
+        let log_writer = std::thread::spawn(move || keep_log(reader, file, &path));
+        Ok(Self { name, child, log: log.to_owned(), log_writer, stop_signal: Signal::SIGTERM })
     }
 
     /// What it is called.
@@ -64,6 +66,11 @@ impl Service {
 
     /// The last lines of its log.
     pub(crate) fn tail(&self) -> String {
+        // What it said last may be on its way still.
+        let deadline = Instant::now() + Duration::from_millis(500);
+        while !self.log_writer.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let text = String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned();
         let lines: Vec<_> = text.lines().collect();
         let tail = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default();
@@ -194,5 +201,54 @@ fn keep_log(mut reader: PipeReader, mut file: File, path: &Path) {
         // A full disk must not stop the program that writes this log.
         let _lost = file.write_all(buffer.get(..count).unwrap_or_default());
         written += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_postgresql_of_our_own_starts_and_leaves_nothing() {
+        if install::postgres_programs().is_none() {
+            return;
+        }
+        let server = Postgres::start().unwrap();
+        let dir = server._dir.path().to_owned();
+        let port = server.url().rsplit_once(':').unwrap().1.split('/').next().unwrap().to_owned();
+        let mut psql = proc::command(install::postgres_programs().unwrap().join("psql"));
+        let answer = proc::capture(psql.args(["-Atc", "show data_directory", server.url()])).unwrap();
+        assert_eq!(Path::new(answer.trim()), dir.join("data"));
+        drop(server);
+        assert!(!dir.exists());
+        assert!(TcpListener::bind(("127.0.0.1", port.parse::<u16>().unwrap())).is_ok());
+    }
+
+    #[test]
+    fn a_service_that_ends_early_is_reported_with_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = proc::command("sh");
+        command.args(["-c", "echo the reason; exit 3"]);
+        let mut service = Service::start("thing", &mut command, &dir.path().join("log")).unwrap();
+        let error = service.wait_until("ready", Duration::from_secs(10), || false).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("the reason"), "{error}");
+    }
+
+    #[test]
+    fn a_service_that_ignores_term_is_killed_with_its_children() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let mut command = proc::command("sh");
+        command.args(["-c", "trap '' TERM; sleep 1000 & echo $!; wait; sleep 1000"]);
+        let mut service = Service::start("thing", &mut command, &log).unwrap();
+        let child = || std::fs::read_to_string(&log).unwrap().trim().parse::<u32>().ok();
+        service.wait_until("started", Duration::from_secs(10), || child().is_some()).unwrap();
+        service.stop(Duration::from_millis(100));
+        assert!(service.ended().unwrap().is_some());
+        let stat = format!("/proc/{}/stat", child().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(Instant::now() < deadline, "the child lives on");
+        }
     }
 }
