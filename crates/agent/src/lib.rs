@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod enroll;
+pub mod events;
 pub mod host;
 pub mod identity;
 pub mod link;
@@ -19,3 +20,6 @@ pub mod spool;
 pub mod work;
 pub mod policy;
 pub mod trust;
+pub mod ops;
+pub mod supervise;
+pub mod verify;

@@ -1,9 +1,12 @@
 //! The relay's side of the door to the workers: hand over what the hub signed, hear how it goes.
 //!
 //! ```text
-//! let workers = Workers::detect(paths.clone(), clock)?;      // says which kind: workers.capability()
+//! let workers = Workers::detect(paths.clone())?;             // says which kind: workers.capability()
+//! workers.sweep().await?;                                    // once at the start, after a job was lost, every few hours
+//! workers.describe().await?.policy                           // for hello
+//! workers.greet(welcome).await?;                             // after a verified welcome: workers learn the hub's time
 //! workers.warm().await;                                      // one spare, so that a job pays one exec
-//! let (ack, job) = workers.submit(cmd, welcome).await;       // answer the hub with `ack`
+//! let (ack, job) = workers.submit(job_id, cmd).await;        // answer the hub with `ack`
 //! if let Some(mut job) = job {                               // accepted: follow it to its end
 //!     while let Some(note) = job.next().await? { … }         // Spooled(n): read the spool up to n; Done: the end
 //!     job.cancel(&cancel).await?;                            // at any time; `next` may be dropped for it
@@ -52,6 +55,8 @@ struct Inner {
     launcher: Launcher,
     starting: Semaphore,
     spare: Mutex<Option<Connection>>,
+    /// The welcome of this session, until a worker has taken note of the hub's time in it.
+    untold: Mutex<Option<Signed>>,
 }
 
 /// Why there is no worker.
@@ -84,7 +89,13 @@ impl Workers {
     }
 
     fn with_launcher(paths: Paths, launcher: Launcher) -> Self {
-        let inner = Inner { paths, launcher, starting: Semaphore::new(MAX_STARTING), spare: Mutex::new(None) };
+        let inner = Inner {
+            paths,
+            launcher,
+            starting: Semaphore::new(MAX_STARTING),
+            spare: Mutex::new(None),
+            untold: Mutex::new(None),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -114,10 +125,11 @@ impl Workers {
     /// Hands a job to a worker and waits for its answer. There always is one; where no worker can be reached it is
     /// `rejected` with `unavailable`. An accepted job comes with the connection that tells how it goes.
     ///
-    /// `cmd` must name its job: see [`job_of`].
-    pub async fn submit(&self, job_id: JobId, cmd: Cmd, welcome: Option<Signed>) -> (CmdAck, Option<RunningJob>) {
+    /// `job_id` is the one that the order names, see [`job_of`].
+    pub async fn submit(&self, job_id: JobId, cmd: Cmd) -> (CmdAck, Option<RunningJob>) {
         // The semaphore is never closed; were it, starting without a permit would be right.
         let _permit = self.inner.starting.acquire().await.ok();
+        let welcome = self.inner.untold.lock().await.clone();
         let request = Request { v: VERSION, op: Op::Job(Box::new(JobOrder { cmd, welcome })) };
         match self.ask(&request, ACK_DEADLINE).await {
             Ok((Note::Ack(ack), connection)) => {
@@ -145,7 +157,23 @@ impl Workers {
     /// # Errors
     /// [`HandoverError`].
     pub async fn describe(&self) -> Result<Description, HandoverError> {
-        match self.ask(&Request { v: VERSION, op: Op::Describe }, DESCRIBE_DEADLINE).await? {
+        self.ask_for_description(Op::Describe).await
+    }
+
+    /// Shows a worker the session's welcome, so that orders expire by the hub's clock and not by this host's, which may be
+    /// wrong. Where that fails the next job brings it along.
+    ///
+    /// # Errors
+    /// [`HandoverError`].
+    pub async fn greet(&self, welcome: Signed) -> Result<Description, HandoverError> {
+        *self.inner.untold.lock().await = Some(welcome.clone());
+        let description = self.ask_for_description(Op::Welcome(welcome)).await?;
+        *self.inner.untold.lock().await = None;
+        Ok(description)
+    }
+
+    async fn ask_for_description(&self, op: Op) -> Result<Description, HandoverError> {
+        match self.ask(&Request { v: VERSION, op }, DESCRIBE_DEADLINE).await? {
             (Note::Described(description), _) => Ok(description),
             _ => Err(HandoverError::NoAnswer("the answer was not a description".to_owned())),
         }

@@ -147,6 +147,15 @@ impl Dir {
         regular(openat(&self.0, single(name.as_ref())?, flags, Mode::empty())?)
     }
 
+    /// Opens a regular file for writing, for the files of the kernel; others are made anew.
+    ///
+    /// # Errors
+    /// When it is not there, not regular or cannot be opened.
+    pub fn open_for_writing(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        regular(openat(&self.0, single(name.as_ref())?, flags, Mode::empty())?)
+    }
+
     /// Reads a regular file of at most `limit` bytes.
     ///
     /// # Errors
@@ -191,6 +200,14 @@ impl Dir {
         Ok(unlinkat(&self.0, single(name.as_ref())?, UnlinkatFlags::NoRemoveDir)?)
     }
 
+    /// Removes an empty directory in this one.
+    ///
+    /// # Errors
+    /// When it is not there, not empty or may not be removed.
+    pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(unlinkat(&self.0, single(name.as_ref())?, UnlinkatFlags::RemoveDir)?)
+    }
+
     /// Removes a directory in this one with everything that lies directly in it.
     ///
     /// # Errors
@@ -201,7 +218,7 @@ impl Dir {
         for entry in inner.entries()? {
             inner.remove(&entry)?;
         }
-        Ok(unlinkat(&self.0, name, UnlinkatFlags::RemoveDir)?)
+        self.remove_dir(name)
     }
 
     /// Facts about an entry itself, not about what a link points to.

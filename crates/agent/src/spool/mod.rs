@@ -165,7 +165,12 @@ impl Spool {
         kept.sort_unstable();
         let surplus = kept.len().saturating_sub(KEPT_JOBS);
         for job_id in kept.into_iter().take(surplus) {
-            self.dir.remove_flat_dir(job_id.to_string())?;
+            let dir = self.dir.open_dir(job_id.to_string())?;
+            for entry in dir.entries()? {
+                dir.remove(&entry)?;
+            }
+            // An installed relay may not do this; a sweep removes what is empty.
+            let _ = self.dir.remove_dir(job_id.to_string());
         }
         Ok(())
     }

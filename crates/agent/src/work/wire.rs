@@ -5,6 +5,7 @@
 //! relay → worker  {"v":1,"op":{"job":{"cmd":{…},"welcome":{…}}}}   first line on fd 0: run this
 //!                 {"v":1,"op":{"cancel":{…}}}                      any later line, and every line on a control socket
 //!                 {"v":1,"op":"describe"}                          first line on fd 0: say what this host allows, end
+//!                 {"v":1,"op":{"welcome":{…}}}                     the same, and take note of the hub's time
 //!                 {"v":1,"op":"sweep"}                             first line on fd 0: tidy up after dead workers, end
 //! worker → relay  {"ack":{…}}         the answer to a job; after `rejected` and `already` the worker ends
 //!                 {"spooled":n}       the spool holds n bytes of log; at most one per 20 ms
@@ -52,11 +53,13 @@ pub enum Op {
     Cancel(Cancel),
     /// Say what this host allows.
     Describe,
+    /// Take note of the hub's time in a signed welcome, then as `Describe`.
+    Welcome(Signed),
     /// End what dead workers left behind, and purge what has expired.
     Sweep,
 }
 
-/// A signed job and, for the hub's time, the signed welcome of the session it came in.
+/// A signed job and, where no worker was told the hub's time yet, the signed welcome of the session it came in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobOrder {
     /// As it came from the hub.
