@@ -352,7 +352,7 @@ fetch() {
         if [ -n "$TLS_PIN" ]; then set -- "$@" --insecure --pinnedpubkey "sha256//$TLS_PIN"; fi
         curl "$@" --output "$file" "$url" </dev/null || die "could not download $url." "Can this machine reach the hub?"
     else
-        wget -q -T 60 -O "$file" "$url" </dev/null || die "could not download $url." "Can this machine reach the hub?"
+        timeout 300 wget -q -O "$file" "$url" </dev/null || die "could not download $url." "Can this machine reach the hub?"
     fi
 }
 
