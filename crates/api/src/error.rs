@@ -61,6 +61,7 @@ codes! {
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "Somebody else changed it since you read it. Read it again and repeat the change.";
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body exceeds the limit of the route.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON and say so in Content-Type.";
+    Misdirected = "misdirected", MISDIRECTED_REQUEST, "The request names a host that is not this hub's. Use the address of the setting public_url.";
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests. `Retry-After` says when to try again.";
     ServerOffline = "server_offline", CONFLICT, "The server is not connected and the operation cannot wait for it.";
     AgentTimeout = "agent_timeout", GATEWAY_TIMEOUT, "The server's agent did not answer in time.";

@@ -3,6 +3,7 @@
 //! Slices call each other's `mod.rs` only; SQL stands in `store.rs` only. `crates/README.md` has the map.
 // Not forbid: `sql!` registers its texts in a link section, which the compiler counts as unsafe.
 #![deny(unsafe_code)]
+#![expect(unused_qualifications, reason = "the macros of utoipa name our types by longer paths than needed")]
 
 pub mod cli;
 pub mod config;

@@ -50,8 +50,12 @@ macro_rules! steps {
 /// Every step in order. `both`: one text for both engines; `each`: one per engine.
 pub const MIGRATIONS: &[Step] = steps! {
     1 both "0001_identity",
+    2 both "0002_audit",
+    3 both "0003_events",
     4 both "0004_servers",
+    5 both "0005_enrollment",
     6 both "0006_jobs",
+    7 both "0007_idempotency",
     102 each "0102_job_log",
 };
 

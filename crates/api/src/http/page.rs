@@ -1,7 +1,6 @@
 //! Lists by keyset: `?limit=50&cursor=…` → `{"data": […], "next_cursor": …}`.
 //!
 //! A store asks for one row more than the limit; [`cut`] takes it away again and makes a cursor of the last row shown.
-#![expect(unused_qualifications, reason = "the schema derive of the generic `Page` names `T` by its path")]
 
 use std::fmt;
 

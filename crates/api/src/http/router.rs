@@ -1,17 +1,31 @@
 //! Every route on one screen.
 
 use axum::Router;
+use axum::middleware;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::openapi;
+use super::{openapi, pipeline};
+use crate::error::{Error, ErrorCode};
 use crate::hub::App;
 use crate::{audit, auth, enrollment, events, gateway, jobs, metrics, servers};
 
 /// The whole hub as one service.
 pub fn router(app: App) -> Router {
     let (router, _) = api().split_for_parts();
-    router.with_state(app)
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(App::clone(&app), pipeline::pipeline))
+        .with_state(app)
+}
+
+async fn not_found() -> Error {
+    Error::not_found("path")
+}
+
+async fn method_not_allowed() -> Error {
+    Error::new(ErrorCode::MethodNotAllowed, "this path does not take this method")
 }
 
 /// The routes of the API, with their documentation.

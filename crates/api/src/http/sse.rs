@@ -27,21 +27,25 @@ const MAX_LAST_EVENT_ID: usize = 64;
 pub struct Event(sse::Event);
 
 impl Event {
-    /// An event of a kind such as `job.state`, with `data` as JSON.
+    /// An event of a kind such as `job.state`, with `data` as JSON; only printable characters of the kind are kept.
     ///
     /// # Errors
     /// When `data` cannot be written as JSON.
-    pub fn new(kind: &'static str, data: &impl Serialize) -> Result<Self> {
+    pub fn new(kind: &str, data: &impl Serialize) -> Result<Self> {
         let json = serde_json::to_string(data).map_err(Error::internal)?;
-        Ok(Self(sse::Event::default().event(kind).data(json)))
+        Ok(Self(sse::Event::default().event(printable(kind)).data(json)))
     }
 
     /// Adds the id that the client sends back as `Last-Event-ID`; only printable characters of it are kept.
     #[must_use]
     pub fn with_id(self, id: impl Display) -> Self {
-        let id: String = id.to_string().chars().filter(char::is_ascii_graphic).collect();
-        Self(self.0.id(id))
+        Self(self.0.id(printable(id)))
     }
+}
+
+/// A line break in a field would end it.
+fn printable(text: impl Display) -> String {
+    text.to_string().chars().filter(char::is_ascii_graphic).collect()
 }
 
 /// Open streams per caller.

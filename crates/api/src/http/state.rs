@@ -1,22 +1,66 @@
 //! What the HTTP side keeps between requests.
 
-use crate::config::Config;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
+use super::limit::{Limiter, Rate};
 use super::sse::Streams;
+use super::tls::Trust;
 
-/// Limits, counters and addresses of the HTTP side.
-#[derive(Debug, Default)]
+/// By address: generous, because many people and agents may share one.
+const PER_ADDRESS: Rate = Rate { per_minute: 3_000, burst: 1_000 };
+/// By credential.
+const PER_CALLER: Rate = Rate { per_minute: 600, burst: 300 };
+
+/// Limits, counters and the certificate's standing.
+#[derive(Debug)]
 pub struct State {
-    pub(crate) streams: Streams,
+    pub(super) streams: Streams,
+    pub(super) addresses: Limiter,
+    pub(super) callers: Limiter<[u8; 16]>,
+    trust: RwLock<Option<Trust>>,
+    connections: OnceLock<super::server::Connections>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            streams: Streams::default(),
+            addresses: Limiter::new(PER_ADDRESS),
+            callers: Limiter::new(PER_CALLER),
+            trust: RwLock::default(),
+            connections: OnceLock::new(),
+        }
+    }
 }
 
 impl State {
-    /// For these settings.
-    ///
-    /// # Errors
-    /// When a setting cannot be used.
-    pub fn new(config: &Config) -> anyhow::Result<Self> {
-        let _ = config;
-        Ok(Self::default())
+    /// How clients come to trust the listener's certificate.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.known_trust().unwrap_or(Trust::Public)
+    }
+
+    pub(super) fn set_trust(&self, trust: Trust) {
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Some(trust);
+    }
+
+    /// Whether browsers may insist on TLS: they accept the certificate.
+    pub(super) fn strict_transport(&self) -> bool {
+        self.known_trust() == Some(Trust::Public)
+    }
+
+    pub(super) fn watch_connections(&self, connections: super::server::Connections) {
+        // One listener per hub.
+        let _ = self.connections.set(connections);
+    }
+
+    /// Connections that are open now, upgraded ones included.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.connections.get().map_or(0, super::server::Connections::open)
+    }
+
+    fn known_trust(&self) -> Option<Trust> {
+        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

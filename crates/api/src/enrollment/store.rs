@@ -1,0 +1,118 @@
+//! The table `install_tokens`.
+
+use protocol::{ServerId, WorkspaceId};
+
+use super::model::{InstallToken, TokenId};
+use crate::clock::Timestamp;
+use crate::db::{Conn, DbError};
+use crate::http::page::Limit;
+use crate::secret::TokenDigest;
+use crate::sql;
+
+pub(super) async fn insert(conn: &mut Conn<'_>, token: &InstallToken, digest: TokenDigest) -> Result<(), DbError> {
+    conn.query(sql!(
+        "insert into install_tokens (id, workspace_id, token_digest, name, labels, server_id, created_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)"
+    ))
+    .bind(token.id.to_string())
+    .bind(token.workspace_id.to_string())
+    .bind(digest)
+    .bind(token.name.clone())
+    .bind(token.labels.clone())
+    .bind(token.server_id.clone())
+    .bind(token.created_at)
+    .bind(token.expires_at)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn by_id(
+    conn: &mut Conn<'_>,
+    workspace_id: WorkspaceId,
+    id: TokenId,
+) -> Result<Option<InstallToken>, DbError> {
+    conn.query(sql!(
+        "select id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
+                registered_server_id
+         from install_tokens where workspace_id = $1 and id = $2"
+    ))
+    .bind(workspace_id.to_string())
+    .bind(id.to_string())
+    .fetch_optional()
+    .await
+}
+
+/// Newest first, before `before`.
+pub(super) async fn list(
+    conn: &mut Conn<'_>,
+    workspace_id: WorkspaceId,
+    before: Option<TokenId>,
+    limit: Limit,
+) -> Result<Vec<InstallToken>, DbError> {
+    conn.query(sql!(
+        "select id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
+                registered_server_id
+         from install_tokens
+         where workspace_id = $1 and ($2 is null or id < $2)
+         order by id desc limit $3"
+    ))
+    .bind(workspace_id.to_string())
+    .bind(before.map(|id| id.to_string()))
+    .bind(limit.with_next())
+    .fetch_all()
+    .await
+}
+
+pub(super) async fn by_digest(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<Option<InstallToken>, DbError> {
+    conn.query(sql!(
+        "select id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
+                registered_server_id
+         from install_tokens where token_digest = $1"
+    ))
+    .bind(digest)
+    .fetch_optional()
+    .await
+}
+
+/// Marks a token as used, if nobody did before and it has not expired. Of many at once, one gets the row.
+pub(super) async fn claim(
+    conn: &mut Conn<'_>,
+    digest: TokenDigest,
+    nonce_digest: String,
+    now: Timestamp,
+) -> Result<Option<InstallToken>, DbError> {
+    conn.query(sql!(
+        "update install_tokens set used_at = $3, nonce_digest = $2
+         where token_digest = $1 and used_at is null and expires_at > $3
+         returning id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
+                   registered_server_id"
+    ))
+    .bind(digest)
+    .bind(nonce_digest)
+    .bind(now)
+    .fetch_optional()
+    .await
+}
+
+pub(super) async fn set_registered(conn: &mut Conn<'_>, id: TokenId, server_id: ServerId) -> Result<(), DbError> {
+    conn.query(sql!("update install_tokens set registered_server_id = $2 where id = $1"))
+        .bind(id.to_string())
+        .bind(server_id.to_string())
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Removes a token that nobody used yet.
+pub(super) async fn delete_unused(conn: &mut Conn<'_>, id: TokenId) -> Result<u64, DbError> {
+    conn.query(sql!("delete from install_tokens where id = $1 and used_at is null"))
+        .bind(id.to_string())
+        .execute()
+        .await
+}
+
+/// Forgets tokens that expired before `before`.
+pub(super) async fn delete_expired(conn: &mut Conn<'_>, before: Timestamp) -> Result<u64, DbError> {
+    conn.query(sql!("delete from install_tokens where expires_at < $1")).bind(before).execute().await
+}
