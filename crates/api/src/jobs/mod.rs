@@ -1,10 +1,182 @@
-//! jobs
+//! Jobs: work on servers that is stored before it is sent, runs at most once, and reaches exactly one true end.
+//!
+//! Routes and other slices make, list, cancel and repeat jobs here. [`agent`] takes what servers send about them, `step`
+//! holds the only function that changes a job's state, `log` keeps their output, `task` finds what nobody reported.
 
-/// In-memory state.
-#[derive(Debug, Default)]
-pub struct State {}
+pub mod agent;
+mod input;
+mod log;
+mod model;
+mod routes;
+mod sign;
+mod state;
+mod step;
+mod store;
+mod task;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use protocol::job::JobState;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use input::NewJob;
+pub use model::{CreatedBy, Definition, Job, JobError, JobView, LogSize};
+pub use state::State;
+pub use task::{reconcile, spawn};
+
+use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
+use crate::access::{Authorized, Workspace};
+use crate::error::{Error, Result};
+use crate::http::page::{self, Cursor, Limit};
+use crate::hub::{App, Hub};
+use crate::servers::Server;
+use step::Step;
+use store::Filter;
+
+/// Jobs that may wait for one server.
+const MAX_WAITING: usize = 20_000;
 
 /// The routes of this slice.
-pub fn routes() -> utoipa_axum::router::OpenApiRouter<crate::hub::App> {
-    utoipa_axum::router::OpenApiRouter::new()
+pub fn routes() -> OpenApiRouter<App> {
+    routes::routes().merge(log::routes())
 }
+
+/// Makes a job and delivers it as soon as it is its turn: at once when the server is connected and not busy.
+///
+/// # Errors
+/// 409 when the server is revoked or too many jobs wait for it, 422 when the order is too large to be sent.
+pub async fn create(app: &App, server: Authorized<Server, ServersExec>, new: NewJob) -> Result<Job> {
+    insert(app, server, new, "job.create").await
+}
+
+/// Makes a new job with the definition of one that has ended.
+///
+/// # Errors
+/// 409 when the job has not ended, and as [`create`].
+pub async fn retry(app: &App, job: &Job, server: Authorized<Server, ServersExec>) -> Result<Job> {
+    if !job.state.is_terminal() {
+        let state = job.state.as_str();
+        return Err(Error::conflict(format!("this job has not ended yet ({state}); wait for its end or cancel it")));
+    }
+    let new = NewJob {
+        definition: job.definition.clone(),
+        expires_in: job.expires_at.since(job.created_at),
+        retry_of: Some(job.id),
+    };
+    insert(app, server, new, "job.retry").await
+}
+
+async fn insert(app: &App, server: Authorized<Server, ServersExec>, new: NewJob, action: &'static str) -> Result<Job> {
+    let Authorized { actor, resource: server, .. } = server;
+    if server.revoked_at.is_some() {
+        return Err(Error::conflict("this server is revoked and takes no jobs; enrol it again first"));
+    }
+    let now = app.now();
+    let mut job = Job {
+        id: app.ids.job(),
+        workspace_id: server.workspace_id,
+        server_id: server.id,
+        position: app.jobs.next_position(now),
+        definition: new.definition,
+        created_at: now,
+        expires_at: now.plus(new.expires_in),
+        created_by: CreatedBy::from(&actor),
+        retry_of: new.retry_of,
+        state: JobState::Queued,
+        sent_at: None,
+        delivered_at: None,
+        boot_id: None,
+        claimed: false,
+        cancel_requested_at: None,
+        started_at: None,
+        finished_at: None,
+        duration_ms: None,
+        exit_code: None,
+        signal: None,
+        error: None,
+        result: None,
+        log: LogSize::default(),
+    };
+    sign::check_size(&job)?;
+    let mut step = Step::begin(app, server.id).await?;
+    step.insert(&mut job, MAX_WAITING).await?;
+    step.audit(&actor, action, &job).await?;
+    step.commit().await?;
+    Ok(job)
+}
+
+/// Ends a job: at once when it was not sent, else by telling its server now and whenever it comes back.
+///
+/// # Errors
+/// 409 when the job has ended.
+pub async fn cancel(app: &App, job: Authorized<Job, JobsCancel>) -> Result<Job> {
+    let Authorized { actor, resource: job, .. } = job;
+    let mut step = Step::begin(app, job.server_id).await?;
+    let mut job = step.job(job.id).await?.ok_or_else(|| Error::not_found("job"))?;
+    job.refuse_finished("be cancelled")?;
+    if matches!(job.state, JobState::Queued | JobState::AwaitingSignature) {
+        step.end(&mut job, JobState::Cancelled, None).await?;
+        step.audit(&actor, "job.cancel", &job).await?;
+    } else {
+        let first = job.cancel_requested_at.is_none();
+        let at = job.cancel_requested_at.unwrap_or(app.now());
+        if first {
+            store::request_cancel(&mut step.conn(), job.id, at).await?;
+            job.cancel_requested_at = Some(at);
+            step.announce("job.state", &job)?;
+            step.audit(&actor, "job.cancel", &job).await?;
+        }
+        step.send_cancel(&job, at);
+    }
+    step.commit().await?;
+    with_log_size(app, &mut job).await?;
+    Ok(job)
+}
+
+/// One job.
+///
+/// # Errors
+/// When the database cannot be used.
+pub async fn get(hub: &Hub, job: Authorized<Job, JobsRead>) -> Result<Job> {
+    let mut job = job.resource;
+    with_log_size(hub, &mut job).await?;
+    Ok(job)
+}
+
+/// Jobs of a workspace, newest first.
+///
+/// # Errors
+/// 400 when the cursor is not one of this list.
+async fn list(
+    hub: &Hub,
+    workspace: Authorized<Workspace, JobsRead>,
+    mut filter: Filter,
+    cursor: Option<&Cursor>,
+    limit: Limit,
+) -> Result<(Vec<Job>, Option<Cursor>)> {
+    filter.before = cursor.map(Cursor::key::<i64>).transpose()?;
+    let jobs = {
+        let mut session = hub.db.read().await?;
+        store::list(&mut session.conn(), workspace.resource.id, &filter, limit.with_next()).await?
+    };
+    let (mut jobs, next) = page::cut(jobs, limit, |job| job.position)?;
+    for job in &mut jobs {
+        with_log_size(hub, job).await?;
+    }
+    Ok((jobs, next))
+}
+
+/// The size in the row is that of a log that does not grow any more.
+async fn with_log_size(hub: &Hub, job: &mut Job) -> Result<()> {
+    if job.state.is_terminal() || job.sent_at.is_none() {
+        return Ok(());
+    }
+    job.log = log::size(hub, job.id).await?;
+    Ok(())
+}
+
+/// Longest time until a job that was not sent expires.
+const MAX_EXPIRY: Duration = Duration::from_secs(30 * 24 * 3600);

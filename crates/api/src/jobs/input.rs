@@ -1,0 +1,97 @@
+//! What callers ask for, checked.
+
+use std::time::Duration;
+
+use protocol::exec::InvalidField;
+use protocol::kinds::{JobKind, KindError};
+use protocol::{JobId, ServerId};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use utoipa::ToSchema;
+
+use super::MAX_EXPIRY;
+use super::model::{Definition, ExecArgs};
+use crate::error::{Error, Result};
+
+const DEFAULT_TIMEOUT_S: u32 = 3600;
+const MAX_TIMEOUT_S: u32 = 7 * 24 * 3600;
+const DEFAULT_EXPIRY_S: u32 = 24 * 3600;
+
+/// A job to be made.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// What it does.
+    pub definition: Definition,
+    /// Until then it may start.
+    pub expires_in: Duration,
+    /// The job that it repeats.
+    pub retry_of: Option<JobId>,
+}
+
+/// Body of `POST /v1/jobs`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = JobCreate)]
+pub(super) struct Body {
+    /// Where to run it.
+    #[schema(value_type = String, format = Uuid)]
+    pub(super) server_id: ServerId,
+    /// `exec`: run a command line or an argument vector.
+    kind: String,
+    /// Arguments of the kind.
+    #[schema(value_type = ExecArgs)]
+    args: Value,
+    /// Seconds it may run, 1 to 604800; 3600 unless told.
+    timeout_s: Option<u32>,
+    /// Seconds it may wait for its server, 1 to 2592000; 86400 unless told.
+    expires_in_s: Option<u32>,
+}
+
+impl Body {
+    /// The job that the body asks for.
+    ///
+    /// # Errors
+    /// 422 with every field that is not acceptable.
+    pub(super) fn parse(self) -> Result<NewJob> {
+        let mut problems = Vec::new();
+        let mut within = |field: &str, value: Option<u32>, default, max| {
+            let value = value.unwrap_or(default);
+            if !(1..=max).contains(&value) {
+                problems.push((field.to_owned(), format!("must be a number from 1 to {max}")));
+            }
+            value
+        };
+        let timeout_s = within("timeout_s", self.timeout_s, DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S);
+        let max_expiry_s = u32::try_from(MAX_EXPIRY.as_secs()).unwrap_or(u32::MAX);
+        let expires_in_s = within("expires_in_s", self.expires_in_s, DEFAULT_EXPIRY_S, max_expiry_s);
+        match parse_kind(&self.kind, &self.args) {
+            Ok(args) if problems.is_empty() => Ok(NewJob {
+                definition: Definition { kind: self.kind, args, timeout_s },
+                expires_in: Duration::from_secs(u64::from(expires_in_s)),
+                retry_of: None,
+            }),
+            Ok(_) => Err(Error::invalid_fields(problems)),
+            Err(more) => Err(Error::invalid_fields(problems.into_iter().chain(more))),
+        }
+    }
+}
+
+/// The arguments as they are signed: only what the kind knows.
+fn parse_kind(kind: &str, args: &Value) -> Result<Box<RawValue>, Vec<(String, String)>> {
+    let unreadable = |error: serde_json::Error| vec![("args".to_owned(), format!("cannot be read: {error}"))];
+    let raw = to_raw_value(args).map_err(unreadable)?;
+    match JobKind::parse(kind, &raw) {
+        Ok(JobKind::Exec(args)) => to_raw_value(&args).map_err(unreadable),
+        Err(KindError::Unknown) => {
+            Err(vec![("kind".to_owned(), format!("must be one of {}", JobKind::NAMES.join(", ")))])
+        }
+        Err(KindError::Malformed(why)) => {
+            let why = why.split(" at line ").next().unwrap_or_default();
+            Err(vec![("args".to_owned(), format!("must fit the kind: {why}"))])
+        }
+        Err(KindError::Invalid(fields)) => {
+            let named = |InvalidField { field, problem }| (format!("args.{field}"), problem);
+            Err(fields.into_iter().map(named).collect())
+        }
+    }
+}

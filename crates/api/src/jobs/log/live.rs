@@ -1,0 +1,218 @@
+//! The growing end of one log: what has been taken, what has been stored, who waits for more.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::job::JobDone;
+use protocol::{JobId, ServerId};
+use tokio::sync::watch;
+
+use super::segment::Piece;
+use super::store;
+use super::text::Carries;
+use crate::error::{Error, Result};
+use crate::gateway::AgentLink;
+use crate::hub::Hub;
+use crate::jobs::model::LogSize;
+
+/// A log does not grow beyond this: what browsers can count exactly.
+const MAX_OFFSET: u64 = 1 << 53;
+
+/// A log that is written or followed right now. There is one per job, whatever connections come and go.
+#[derive(Debug)]
+pub(in crate::jobs) struct Live {
+    pub(in crate::jobs) job_id: JobId,
+    pub(in crate::jobs) server_id: ServerId,
+    intake: Mutex<Intake>,
+    progress: watch::Sender<Progress>,
+}
+
+/// What came in.
+#[derive(Debug)]
+struct Intake {
+    /// Bytes taken, stored or on their way to the database.
+    taken: u64,
+    /// A piece beyond `taken` came here and was refused; when it comes again the agent has nothing before it.
+    refused_at: Option<u64>,
+    /// Unfinished characters at `taken`.
+    carries: Carries,
+    /// The end, until everything before it is stored.
+    done: Option<JobDone>,
+    /// Whom to tell what is stored.
+    link: Option<AgentLink>,
+}
+
+/// What followers see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::jobs) struct Progress {
+    /// Bytes stored.
+    pub(in crate::jobs) stored: u64,
+    /// Bytes of output that were dropped.
+    pub(in crate::jobs) gap_bytes: u64,
+    /// The job has ended: no more will come.
+    pub(in crate::jobs) ended: bool,
+}
+
+/// What became of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is new, at least in part, and on its way to the database.
+    New,
+    /// Known already; so many bytes are stored.
+    Known {
+        /// Bytes stored.
+        stored: u64,
+    },
+    /// Something before it is missing: the agent shall send from `expected` on.
+    Gap {
+        /// Bytes taken.
+        expected: u64,
+        /// Bytes stored.
+        stored: u64,
+    },
+}
+
+impl Live {
+    /// The log of a job that has none yet.
+    pub(in crate::jobs) fn new(job_id: JobId, server_id: ServerId) -> Arc<Self> {
+        Self::at(job_id, server_id, store::Extent::default(), Carries::default())
+    }
+
+    fn at(job_id: JobId, server_id: ServerId, extent: store::Extent, carries: Carries) -> Arc<Self> {
+        let progress = Progress { stored: extent.finish, gap_bytes: extent.gap_bytes, ended: false };
+        let intake = Intake { taken: extent.finish, refused_at: None, carries, done: None, link: None };
+        Arc::new(Self { job_id, server_id, intake: Mutex::new(intake), progress: watch::Sender::new(progress) })
+    }
+
+    /// The log of a job, from memory or as the database has it.
+    pub(in crate::jobs) async fn get(hub: &Hub, job_id: JobId, server_id: ServerId) -> Result<Arc<Self>> {
+        if let Some(live) = hub.jobs.live(job_id) {
+            return Ok(live);
+        }
+        let mut session = hub.history.read().await?;
+        let extent = store::extent(&mut session.conn(), job_id).await?;
+        let mut carries = Carries::default();
+        if let Some(row) = store::last(&mut session.conn(), job_id).await? {
+            let segment = row.decode().map_err(Error::internal)?;
+            carries = segment.carries;
+            segment.pieces.iter().for_each(|piece| carries.skip(piece.stream, &piece.data));
+        }
+        Ok(hub.jobs.keep_live(Self::at(job_id, server_id, extent, carries)))
+    }
+
+    /// Takes a piece that came over `link`, once and in order. What is new of it goes to `queue`, with the unfinished
+    /// characters before it, under the lock that orders pieces.
+    pub(super) fn take(
+        &self,
+        link: &AgentLink,
+        piece: Piece,
+        queue: impl FnOnce(Vec<Piece>, Carries) -> Result<()>,
+    ) -> Result<Taken> {
+        let mut intake = self.intake();
+        let stored = self.progress.borrow().stored;
+        intake.link = Some(link.clone());
+        if piece.end() <= intake.taken {
+            return Ok(Taken::Known { stored });
+        }
+        let mut pieces = Vec::with_capacity(1);
+        if piece.offset > intake.taken {
+            // When the agent comes with the same place again, it has nothing before it.
+            let again = intake.refused_at.replace(piece.offset) == Some(piece.offset);
+            if !again || piece.end() > MAX_OFFSET {
+                return Ok(Taken::Gap { expected: intake.taken, stored });
+            }
+            pieces.push(Piece::hole(intake.taken, piece.offset - intake.taken, piece.at_ms));
+        }
+        let piece = piece.from(intake.taken);
+        let (taken, mut carries) = (piece.end(), intake.carries);
+        carries.skip(piece.stream, &piece.data);
+        pieces.push(piece);
+        queue(pieces, intake.carries)?;
+        intake.taken = taken;
+        intake.carries = carries;
+        intake.refused_at = None;
+        Ok(Taken::New)
+    }
+
+    /// Keeps the end until the log before it is stored. What to do with it now: the end itself when all is there,
+    /// nothing when the rest is on its way, or where the agent shall go on.
+    pub(in crate::jobs) fn end_with(&self, link: &AgentLink, done: JobDone) -> EndTaken {
+        let mut intake = self.intake();
+        let stored = self.progress.borrow().stored;
+        intake.link = Some(link.clone());
+        if done.next_offset > intake.taken {
+            return EndTaken::Incomplete { expected: intake.taken, stored };
+        }
+        if done.next_offset > stored {
+            intake.done = Some(done);
+            return EndTaken::Later;
+        }
+        EndTaken::Now(done)
+    }
+
+    /// So much is stored now. Gives the end when it waited for this, and whom to tell.
+    pub(super) fn stored(&self, up_to: u64, gap_bytes: u64) -> (Option<JobDone>, Option<AgentLink>) {
+        let mut intake = self.intake();
+        self.progress.send_modify(|progress| {
+            progress.stored = up_to;
+            progress.gap_bytes = progress.gap_bytes.saturating_add(gap_bytes);
+        });
+        (intake.done.take_if(|done| done.next_offset <= up_to), intake.link.clone())
+    }
+
+    /// Somebody else wrote this log: what is in memory is wrong, and the agent starts over from what is stored.
+    pub(super) fn start_over(&self, extent: store::Extent) -> Option<AgentLink> {
+        let mut intake = self.intake();
+        intake.taken = extent.finish;
+        intake.refused_at = None;
+        intake.carries = Carries::default();
+        intake.done = None;
+        self.progress.send_modify(|progress| {
+            progress.stored = extent.finish;
+            progress.gap_bytes = extent.gap_bytes;
+        });
+        intake.link.clone()
+    }
+
+    /// No more will come.
+    pub(in crate::jobs) fn end(&self) {
+        self.progress.send_modify(|progress| progress.ended = true);
+    }
+
+    /// How much is stored.
+    pub(in crate::jobs) fn size(&self) -> LogSize {
+        let progress = *self.progress.borrow();
+        LogSize { bytes: progress.stored, truncated: progress.gap_bytes > 0 }
+    }
+
+    /// Wakes whenever more is stored or the job has ended.
+    pub(super) fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Nothing of it is on its way to the database.
+    pub(in crate::jobs) fn is_idle(&self) -> bool {
+        let intake = self.intake();
+        intake.done.is_none() && intake.taken == self.progress.borrow().stored
+    }
+
+    // Holders of the lock do not panic between two changes that belong together.
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of an end.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::jobs) enum EndTaken {
+    /// The log before it is stored.
+    Now(JobDone),
+    /// The log before it is on its way to the database; the end follows by itself.
+    Later,
+    /// The agent shall send the log from `expected` on, then the end again.
+    Incomplete {
+        /// Bytes taken.
+        expected: u64,
+        /// Bytes stored.
+        stored: u64,
+    },
+}

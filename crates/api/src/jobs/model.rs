@@ -1,0 +1,267 @@
+//! A job as the hub keeps it, and as the API shows it.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use protocol::job::JobState;
+use protocol::{JobId, ServerId, WorkspaceId, job};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::store;
+use crate::access::{Actor, Resource};
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::error::{Error, Result};
+
+/// One unit of work on one server.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// Where it runs; the server may be gone.
+    pub server_id: ServerId,
+    /// Its place in the queue of its server and in lists.
+    pub position: i64,
+    /// What it does; never changes.
+    pub definition: Definition,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Not to be started after this.
+    pub expires_at: Timestamp,
+    /// On whose behalf.
+    pub created_by: CreatedBy,
+    /// The job that it repeats.
+    pub retry_of: Option<JobId>,
+    /// Where it stands.
+    pub state: JobState,
+    /// When the order first went to the server.
+    pub sent_at: Option<Timestamp>,
+    /// When the order last went to the server.
+    pub delivered_at: Option<Timestamp>,
+    /// The boot of the machine that the order went to.
+    pub boot_id: Option<String>,
+    /// The server claimed it, so it may have run.
+    pub claimed: bool,
+    /// When somebody wanted it to end.
+    pub cancel_requested_at: Option<Timestamp>,
+    /// When it was claimed.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; there exactly when the state is final.
+    pub finished_at: Option<Timestamp>,
+    /// From claim to end, by the host's clock.
+    pub duration_ms: Option<i64>,
+    /// Exit code of its main process.
+    pub exit_code: Option<i64>,
+    /// Signal that ended its main process.
+    pub signal: Option<i64>,
+    /// What went wrong, where an exit code does not say it.
+    pub error: Option<JobError>,
+    /// Typed by kind.
+    pub result: Option<Value>,
+    /// How much it wrote.
+    pub log: LogSize,
+}
+
+/// What a job does.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Name of the kind.
+    pub kind: String,
+    /// Arguments of the kind, as they are signed.
+    pub args: Box<RawValue>,
+    /// Seconds it may run.
+    pub timeout_s: u32,
+}
+
+/// On whose behalf a job runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = JobCreator)]
+pub struct CreatedBy {
+    /// `user`, `api_key`, `schedule`, `workflow` or `system`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its id; empty for the hub itself.
+    pub id: String,
+    /// Its name at that time.
+    pub name: String,
+}
+
+impl From<&Actor> for CreatedBy {
+    fn from(actor: &Actor) -> Self {
+        Self { kind: actor.kind().to_owned(), id: actor.id(), name: actor.name().to_owned() }
+    }
+}
+
+impl From<CreatedBy> for job::Actor {
+    fn from(created_by: CreatedBy) -> Self {
+        Self { kind: created_by.kind, id: created_by.id, name: created_by.name }
+    }
+}
+
+/// What went wrong with a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JobError {
+    /// Machine-readable reason.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+impl JobError {
+    /// A reason and what to tell people.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// How much a job wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = JobLogSize)]
+pub struct LogSize {
+    /// Bytes of the log that are stored so far.
+    pub bytes: u64,
+    /// Some output was dropped; the log says where.
+    pub truncated: bool,
+}
+
+impl Resource for Job {
+    const WORD: &'static str = "job";
+    type Id = JobId;
+
+    fn load<'c>(conn: &'c mut Conn<'_>, workspace_id: WorkspaceId, id: JobId) -> BoxFuture<'c, Result<Option<Self>>> {
+        async move { Ok(store::by_id(conn, id).await?.filter(|job| job.workspace_id == workspace_id)) }.boxed()
+    }
+}
+
+/// The names of [`JobState`], for the API's document: the wire crate knows nothing of it.
+#[derive(ToSchema)]
+#[schema(as = JobState, rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum StateName {
+    Queued,
+    AwaitingSignature,
+    Sent,
+    Running,
+    Reconciling,
+    Succeeded,
+    Failed,
+    Cancelled,
+    TimedOut,
+    Interrupted,
+    Rejected,
+    Expired,
+    Lost,
+}
+
+/// Arguments of `exec` (exactly one of `command` and `argv`), for the API's document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct ExecArgs {
+    /// A command line for `/bin/sh -c`.
+    command: Option<String>,
+    /// Program and arguments, without a shell.
+    argv: Option<Vec<String>>,
+    /// Working directory, absolute; the user's home when absent.
+    cwd: Option<String>,
+    /// Added to a small clean environment.
+    env: Option<std::collections::BTreeMap<String, String>>,
+    /// User to run as; root when absent.
+    user: Option<String>,
+    /// Written to standard input, which is closed afterwards.
+    stdin: Option<String>,
+}
+
+/// A job as the API shows it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Job)]
+pub struct JobView {
+    #[schema(value_type = String, format = Uuid)]
+    id: JobId,
+    /// Where it runs; the server may be gone.
+    #[schema(value_type = String, format = Uuid)]
+    server_id: ServerId,
+    /// `exec`.
+    kind: String,
+    #[schema(value_type = ExecArgs)]
+    args: Box<RawValue>,
+    #[schema(value_type = StateName)]
+    state: JobState,
+    /// Exit code of the main process, where it ended by itself.
+    #[schema(required)]
+    exit_code: Option<i64>,
+    /// Signal that ended the main process.
+    #[schema(required)]
+    signal: Option<i64>,
+    /// What went wrong, where an exit code does not say it.
+    #[schema(required)]
+    error: Option<JobError>,
+    created_at: Timestamp,
+    /// When the order first went to the server.
+    #[schema(required)]
+    sent_at: Option<Timestamp>,
+    /// When the server claimed it.
+    #[schema(required)]
+    started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(required)]
+    finished_at: Option<Timestamp>,
+    /// From claim to end, by a clock of the host that is never set.
+    #[schema(required)]
+    duration_ms: Option<i64>,
+    timeout_s: u32,
+    /// Not to be started after this.
+    expires_at: Timestamp,
+    /// When somebody asked for its end; it has ended once the state says so.
+    #[schema(required)]
+    cancel_requested_at: Option<Timestamp>,
+    created_by: CreatedBy,
+    /// The job that this one repeats.
+    #[schema(required, value_type = Option<String>)]
+    retry_of: Option<JobId>,
+    log: LogSize,
+    /// Typed by kind; `exec` has none.
+    #[schema(required, value_type = Option<Object>)]
+    result: Option<Value>,
+}
+
+impl From<Job> for JobView {
+    fn from(job: Job) -> Self {
+        Self {
+            id: job.id,
+            server_id: job.server_id,
+            kind: job.definition.kind,
+            args: job.definition.args,
+            state: job.state,
+            exit_code: job.exit_code,
+            signal: job.signal,
+            error: job.error,
+            created_at: job.created_at,
+            sent_at: job.sent_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            duration_ms: job.duration_ms,
+            timeout_s: job.definition.timeout_s,
+            expires_at: job.expires_at,
+            cancel_requested_at: job.cancel_requested_at,
+            created_by: job.created_by,
+            retry_of: job.retry_of,
+            log: job.log,
+            result: job.result,
+        }
+    }
+}
+
+impl Job {
+    /// 409 for something that only an unfinished job allows; `what` is "be cancelled" and the like.
+    pub(super) fn refuse_finished(&self, what: &str) -> Result<()> {
+        if !self.state.is_terminal() {
+            return Ok(());
+        }
+        let state = self.state.as_str();
+        Err(Error::conflict(format!("this job has ended already ({state}) and cannot {what}")))
+    }
+}

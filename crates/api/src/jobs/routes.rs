@@ -1,0 +1,152 @@
+//! `/v1/jobs`.
+#![expect(unused_qualifications, reason = "the path macro names argument types by their path")]
+
+use std::str::FromStr;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use protocol::ServerId;
+use protocol::job::JobState;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::input::Body;
+use super::model::{Job, JobView};
+use super::store::Filter;
+use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
+use crate::access::{Authorized, Workspace, authorize};
+use crate::error::Result;
+use crate::http::extract::{CommaList, Json, Query};
+use crate::http::page::{Cursor, Limit, Page};
+use crate::hub::App;
+use crate::servers::Server;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+}
+
+/// Which jobs to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Of this server only.
+    #[param(value_type = Option<String>, format = Uuid)]
+    server_id: Option<ServerId>,
+    /// In these states only, separated by commas.
+    #[serde(default)]
+    #[param(value_type = Option<String>, example = "running,queued")]
+    state: CommaList<StateName>,
+    /// How many jobs at most, 1 to 200.
+    #[serde(default)]
+    #[param(required = false)]
+    limit: Limit,
+    /// Where to go on: `next_cursor` of the page before.
+    cursor: Option<Cursor>,
+}
+
+/// A state by its name.
+#[derive(Debug, Clone, Copy)]
+struct StateName(JobState);
+
+impl FromStr for StateName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = JobState::ALL.into_iter().find(|state| state.as_str() == name);
+        known.map(Self).ok_or_else(|| {
+            let names: Vec<_> = JobState::ALL.iter().map(|state| state.as_str()).collect();
+            format!("must be one of {}", names.join(", "))
+        })
+    }
+}
+
+/// List jobs, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs",
+    operation_id = "jobs_list",
+    tag = "jobs",
+    params(ListQuery),
+    responses((status = 200, description = "A page of jobs", body = Page<JobView>)),
+)]
+async fn list(
+    State(app): State<App>,
+    workspace: Authorized<Workspace, JobsRead>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<JobView>>> {
+    let states = query.state.0.into_iter().map(|state| state.0).collect();
+    let filter = Filter { server_id: query.server_id, states, before: None };
+    let (jobs, next_cursor) = super::list(&app, workspace, filter, query.cursor.as_ref(), query.limit).await?;
+    Ok(Json(Page { data: jobs.into_iter().map(JobView::from).collect(), next_cursor }))
+}
+
+/// Run something on a server.
+///
+/// The job is stored before it is sent. When the server is away or busy it waits as `queued` until `expires_at`.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs",
+    operation_id = "jobs_create",
+    tag = "jobs",
+    request_body = Body,
+    responses((status = 201, description = "The job", body = JobView)),
+)]
+async fn create(
+    State(app): State<App>,
+    workspace: Authorized<Workspace, ServersExec>,
+    Json(body): Json<Body>,
+) -> Result<(StatusCode, Json<JobView>)> {
+    let server = authorize::<Server, ServersExec>(&app, workspace.actor, body.server_id).await?;
+    let job = super::create(&app, server, body.parse()?).await?;
+    Ok((StatusCode::CREATED, Json(job.into())))
+}
+
+/// One job.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}",
+    operation_id = "jobs_get",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    responses((status = 200, description = "The job", body = JobView)),
+)]
+async fn get(State(app): State<App>, job: Authorized<Job, JobsRead>) -> Result<Json<JobView>> {
+    Ok(Json(super::get(&app, job).await?.into()))
+}
+
+/// End a job.
+///
+/// One that was not sent is `cancelled` at once. Else its server ends the whole process tree: the answer shows
+/// `cancel_requested_at`, and the state changes when the server says how the job ended.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/cancel",
+    operation_id = "jobs_cancel",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    responses((status = 202, description = "The job", body = JobView)),
+)]
+async fn cancel(State(app): State<App>, job: Authorized<Job, JobsCancel>) -> Result<(StatusCode, Json<JobView>)> {
+    Ok((StatusCode::ACCEPTED, Json(super::cancel(&app, job).await?.into())))
+}
+
+/// Run a job that has ended once more, as a new job.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/retry",
+    operation_id = "jobs_retry",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job to repeat")),
+    responses((status = 201, description = "The new job", body = JobView)),
+)]
+async fn retry(State(app): State<App>, job: Authorized<Job, ServersExec>) -> Result<(StatusCode, Json<JobView>)> {
+    let Authorized { actor, resource: job, .. } = job;
+    let server = authorize::<Server, ServersExec>(&app, actor, job.server_id).await?;
+    Ok((StatusCode::CREATED, Json(super::retry(&app, &job, server).await?.into())))
+}

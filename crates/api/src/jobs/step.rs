@@ -1,0 +1,270 @@
+//! One change to the jobs of one server: the only way a job's state ever changes.
+//!
+//! A step holds the server's turn and one write transaction. After the commit it tells followers and puts orders on
+//! the wire, still in its turn, so that a server gets them in the order of its queue.
+
+use protocol::job::JobState;
+use protocol::{JobId, ServerId};
+use serde_json::json;
+use tokio::sync::MutexGuard;
+
+use super::log::{self, Live};
+use super::model::{Job, JobError, JobView};
+use super::state::Session;
+use super::{sign, store};
+use crate::access::Actor;
+use crate::audit::{Outcome, Subject};
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::error::{Error, Result};
+use crate::events::{Change, ChangeSubject};
+use crate::hub::{Hub, Unit};
+
+/// Jobs of one server that are with it at the same time.
+pub(super) const MAX_IN_FLIGHT: usize = 4;
+
+/// See the module.
+#[derive(Debug)]
+#[must_use = "a step that is not committed changes nothing"]
+pub(super) struct Step<'h> {
+    hub: &'h Hub,
+    server_id: ServerId,
+    turn: MutexGuard<'h, ()>,
+    unit: Unit<'h>,
+    session: Option<Session>,
+    after: After,
+}
+
+/// What is due once the step is durable.
+#[derive(Debug, Default)]
+struct After {
+    ended: Vec<JobId>,
+    deliver: Vec<Job>,
+    cancel: Vec<(Job, Timestamp)>,
+}
+
+impl<'h> Step<'h> {
+    /// Waits for the server's turn and for the database.
+    pub(super) async fn begin(hub: &'h Hub, server_id: ServerId) -> Result<Self> {
+        let turn = hub.jobs.turn(server_id).await;
+        let unit = hub.begin().await?;
+        Ok(Self { hub, server_id, turn, unit, session: hub.jobs.session(server_id), after: After::default() })
+    }
+
+    /// The connection, for store functions.
+    pub(super) fn conn(&mut self) -> Conn<'_> {
+        self.unit.conn()
+    }
+
+    /// A job of this server.
+    pub(super) async fn job(&mut self, id: JobId) -> Result<Option<Job>> {
+        let job = store::by_id(&mut self.unit.conn(), id).await?;
+        Ok(job.filter(|job| job.server_id == self.server_id))
+    }
+
+    /// See [`transition`].
+    pub(super) async fn transition(
+        &mut self,
+        job: &mut Job,
+        next: JobState,
+        change: impl FnOnce(&mut Job),
+    ) -> Result<bool> {
+        let moved = transition(self.hub, &mut self.unit, job, next, change).await?;
+        if moved && next.is_terminal() {
+            self.after.ended.push(job.id);
+        }
+        Ok(moved)
+    }
+
+    /// The server has the job: it runs, as far as the hub knows.
+    pub(super) async fn claim(&mut self, job: &mut Job, started_at: Option<Timestamp>) -> Result<bool> {
+        // A hub that was restored from a backup may not know that it had sent the job.
+        if job.state == JobState::Queued {
+            let now = self.hub.now();
+            self.transition(job, JobState::Sent, |job| job.sent_at = Some(now)).await?;
+        }
+        self.transition(job, JobState::Running, |job| {
+            job.claimed = true;
+            job.started_at = job.started_at.or(started_at);
+        })
+        .await
+    }
+
+    /// The job ends, for a reason that the hub found.
+    pub(super) async fn end(&mut self, job: &mut Job, state: JobState, error: Option<JobError>) -> Result<bool> {
+        self.transition(job, state, |job| job.error = error).await
+    }
+
+    /// Records who did what to the job.
+    pub(super) async fn audit(&mut self, actor: &Actor, action: &'static str, job: &Job) -> Result<()> {
+        let subject = Subject { kind: "job", id: job.id.to_string(), name: job.definition.kind.clone() };
+        let mut details = json!({ "server_id": job.server_id, "state": job.state.as_str() });
+        if let (Some(details), Some(exit_code)) = (details.as_object_mut(), job.exit_code) {
+            details.insert("exit_code".to_owned(), exit_code.into());
+        }
+        if let (Some(details), Some(retry_of)) = (details.as_object_mut(), job.retry_of) {
+            details.insert("retry_of".to_owned(), json!(retry_of));
+        }
+        self.unit.audit(actor, action, subject, Outcome::Ok, details).await
+    }
+
+    /// Stores a new job, and delivers it when it is its turn already.
+    pub(super) async fn insert(&mut self, job: &mut Job, max_waiting: usize) -> Result<()> {
+        let load = store::load(&mut self.unit.conn(), self.server_id).await?;
+        let now = self.hub.now();
+        match &self.session {
+            Some(session) if load.waiting == 0 && load.in_flight < MAX_IN_FLIGHT => {
+                job.state = JobState::Sent;
+                job.sent_at = Some(now);
+                job.delivered_at = Some(now);
+                job.boot_id = Some(session.boot_id.clone());
+            }
+            _ if load.waiting >= max_waiting => {
+                return Err(Error::conflict(format!(
+                    "{max_waiting} jobs wait for this server already; cancel some or wait until they have ended"
+                )));
+            }
+            _ => {}
+        }
+        store::insert(&mut self.unit.conn(), job).await?;
+        self.announce("job.created", job)?;
+        if job.state == JobState::Sent {
+            self.after.deliver.push(job.clone());
+        }
+        Ok(())
+    }
+
+    /// Sends the jobs whose turn has come, as many as may be with the server at once.
+    pub(super) async fn fill(&mut self) -> Result<()> {
+        let Some(boot_id) = self.session.as_ref().map(|session| session.boot_id.clone()) else { return Ok(()) };
+        let load = store::load(&mut self.unit.conn(), self.server_id).await?;
+        let room = MAX_IN_FLIGHT.saturating_sub(load.in_flight);
+        if room == 0 || load.waiting == 0 {
+            return Ok(());
+        }
+        let now = self.hub.now();
+        for mut job in store::next_queued(&mut self.unit.conn(), self.server_id, now, room).await? {
+            let sent = |job: &mut Job| {
+                job.sent_at = Some(now);
+                job.delivered_at = Some(now);
+                job.boot_id = Some(boot_id.clone());
+            };
+            if self.transition(&mut job, JobState::Sent, sent).await? {
+                self.after.deliver.push(job);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends an unanswered job once more; the agent tells a repeat from a first time.
+    pub(super) async fn send_again(&mut self, job: &mut Job) -> Result<()> {
+        let Some(boot_id) = self.session.as_ref().map(|session| session.boot_id.clone()) else { return Ok(()) };
+        let now = self.hub.now();
+        let sent = |job: &mut Job| {
+            job.delivered_at = Some(now);
+            job.boot_id = Some(boot_id);
+        };
+        if job.state == JobState::Sent {
+            sent(job);
+            store::update(&mut self.unit.conn(), job, JobState::Sent).await?;
+        } else if !self.transition(job, JobState::Sent, sent).await? {
+            return Ok(());
+        }
+        self.after.deliver.push(job.clone());
+        Ok(())
+    }
+
+    /// Tells the agent to end the job, once the step is durable.
+    pub(super) fn send_cancel(&mut self, job: &Job, at: Timestamp) {
+        self.after.cancel.push((job.clone(), at));
+    }
+
+    /// Announces a change of the job that is no change of its state.
+    pub(super) fn announce(&mut self, kind: &'static str, job: &Job) -> Result<()> {
+        let change = change(kind, job)?;
+        self.unit.announce(change);
+        Ok(())
+    }
+
+    /// Makes it durable, then tells followers and the agent.
+    pub(super) async fn commit(self) -> Result<()> {
+        let Self { hub, unit, session, after, turn, .. } = self;
+        unit.commit().await?;
+        for id in after.ended {
+            hub.jobs.ended(id);
+        }
+        if let Some(session) = session {
+            for job in &after.deliver {
+                if job.sent_at == job.delivered_at {
+                    // Its first sending: there is no log yet, and nobody has to ask the database for it.
+                    hub.jobs.keep_live(Live::new(job.id, job.server_id));
+                }
+                send(&session, job, sign::cmd(hub, job));
+            }
+            for (job, at) in &after.cancel {
+                send(&session, job, sign::cancel(hub, job, *at));
+            }
+        }
+        drop(turn);
+        Ok(())
+    }
+}
+
+/// The only place where the state of a job changes: it goes to `next`, with everything that `change` says of it, and the
+/// change is announced. `false` when that move does not exist, or when the job is not in the state any more that it was
+/// read in: then nothing has changed.
+pub(super) async fn transition(
+    hub: &Hub,
+    unit: &mut Unit<'_>,
+    job: &mut Job,
+    next: JobState,
+    change: impl FnOnce(&mut Job),
+) -> Result<bool> {
+    let from = job.state;
+    if !from.can_become(next) {
+        return Ok(false);
+    }
+    let mut changed = job.clone();
+    change(&mut changed);
+    changed.state = next;
+    if next.is_terminal() {
+        changed.finished_at = changed.finished_at.or_else(|| Some(hub.now()));
+        if changed.sent_at.is_some() {
+            changed.log = log::size(hub, job.id).await?;
+        }
+    }
+    if !store::update(&mut unit.conn(), &changed, from).await? {
+        return Ok(false);
+    }
+    *job = changed;
+    unit.announce(self::change("job.state", job)?);
+    Ok(true)
+}
+
+/// What the event stream shows of a job.
+fn change(kind: &'static str, job: &Job) -> Result<Change> {
+    Ok(Change {
+        workspace_id: job.workspace_id,
+        kind,
+        subject: ChangeSubject { kind: "job", id: job.id.to_string() },
+        data: serde_json::to_value(JobView::from(job.clone())).map_err(Error::internal)?,
+    })
+}
+
+fn send(session: &Session, job: &Job, message: Result<protocol::Message>) {
+    match message {
+        // A closed link is no loss: the next hello tells what the agent has, and the rest is sent again.
+        Ok(message) => {
+            let kind = message.kind();
+            match session.link.send(message, None) {
+                Ok(_) => tracing::debug!(server.id = %job.server_id, job.id = %job.id, kind, "order sent"),
+                Err(closed) => {
+                    tracing::info!(server.id = %job.server_id, job.id = %job.id, kind, %closed, "order not sent");
+                }
+            }
+        }
+        Err(error) => {
+            tracing::error!(server.id = %job.server_id, job.id = %job.id, %error, chain = error.chain(), "order cannot be written");
+        }
+    }
+}
