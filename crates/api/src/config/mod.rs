@@ -1,11 +1,19 @@
 //! Settings: one TOML file, environment and flags; unknown keys are rejected with their line.
 
+mod layers;
+mod load;
 mod net;
 mod public_url;
+pub(crate) mod settings;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use layers::Sources;
+pub use load::{Effective, Loaded};
 pub use net::Cidr;
 pub use public_url::PublicUrl;
 
@@ -43,6 +51,16 @@ pub struct Config {
     pub metrics_token: Option<Secret>,
     /// How long things are kept.
     pub retention: Retention,
+}
+
+impl Config {
+    /// Settles for the address that the listener got, where port 0 left that to the system.
+    pub fn listening_on(&mut self, address: SocketAddr) {
+        self.listen = address;
+        if self.public_url.port() == 0 {
+            self.public_url = PublicUrl::of_listener(self.public_url.is_secure(), address);
+        }
+    }
 }
 
 /// How connections are encrypted.
