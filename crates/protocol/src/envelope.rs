@@ -186,6 +186,12 @@ impl Outgoing {
         Ok(Self { id, ts, kind: message.kind(), reference, payload: message.to_payload()? })
     }
 
+    /// Length of the payload, bytes: what a bounded queue counts.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        self.payload.get().len()
+    }
+
     /// The bytes that `mac` must cover, see [`signing::mac_input`].
     #[must_use]
     pub fn mac_input(&self, counter: u64) -> Vec<u8> {

@@ -1,10 +1,22 @@
-//! gateway
+//! Where agents connect: one WebSocket per server (`GET /v1/agent`), spoken in the words of the `protocol` crate.
+//!
+//! [`Registry`] knows who is connected. A slice that has something to say to an agent takes its [`AgentLink`]; what an
+//! agent says comes to the slices through `dispatch`, one message after the other and in order. A connection that breaks
+//! a rule of the protocol is closed with a reason, and never costs another one anything.
 
-/// In-memory state.
-#[derive(Debug, Default)]
-pub struct Registry {}
+mod closing;
+mod dispatch;
+mod handshake;
+mod link;
+mod log_window;
+mod rate;
+mod reader;
+mod registry;
+mod routes;
+mod session;
+mod session_key;
+mod socket;
 
-/// The routes of this slice.
-pub fn routes() -> utoipa_axum::router::OpenApiRouter<crate::hub::App> {
-    utoipa_axum::router::OpenApiRouter::new()
-}
+pub use link::{AgentLink, LinkClosed};
+pub use registry::Registry;
+pub use routes::routes;

@@ -1,25 +1,27 @@
 //! Servers: what they are, whether they can be reached, who may change them.
 
+pub mod agent;
 mod facts;
 mod model;
+mod presence;
+mod state;
 mod store;
-
-use serde_json::json;
+mod task;
+mod view;
+mod watch;
 
 pub use facts::{AgentFacts, Facts, HostFacts, PolicyFacts, PolicyOrigin};
 pub use model::{Labels, Name, NewServer, Server, Status};
+pub use state::State;
 pub use store::AgentIdentity;
+pub use task::{start, sweep};
+pub use view::ServerView;
 
 use crate::db::Conn;
 use crate::error::{Error, Result};
-use crate::events::{Change, ChangeSubject};
 use crate::hub::{Hub, Unit};
 use crate::secret::TokenDigest;
 use protocol::ServerId;
-
-/// Presence of servers.
-#[derive(Debug, Default)]
-pub struct State {}
 
 /// Adds a server that registers. The caller audits it and commits.
 ///
@@ -39,12 +41,7 @@ pub async fn register(hub: &Hub, unit: &mut Unit<'_>, new: NewServer) -> Result<
     store::insert(&mut unit.conn(), row).await?;
     let server = store::by_id(&mut unit.conn(), new.workspace_id, id).await?;
     let server = server.ok_or_else(|| Error::not_found("server"))?;
-    unit.announce(Change {
-        workspace_id: server.workspace_id,
-        kind: "server.created",
-        subject: ChangeSubject { kind: "server", id: id.to_string() },
-        data: json!({ "name": server.name }),
-    });
+    unit.announce(view::change(hub, "server.created", &server)?);
     Ok(server)
 }
 

@@ -8,7 +8,7 @@ use protocol::{Hex, ServerId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::facts::{AgentFacts, HostFacts, PolicyFacts};
+use super::facts::{AgentFacts, Facts, HostFacts, PolicyFacts};
 use super::store;
 use crate::access::Resource;
 use crate::clock::Timestamp;
@@ -54,6 +54,14 @@ pub struct Server {
     pub clock_offset_ms: Option<i64>,
     /// Grows with each change that somebody made.
     pub version: i64,
+}
+
+impl Server {
+    /// What the last hello said, when there was one.
+    pub(super) fn facts(&self) -> Option<Facts> {
+        let (host, agent, policy) = (self.host.as_ref()?, self.agent.as_ref()?, self.policy.as_ref()?);
+        Some(Facts { host: host.0.clone(), agent: agent.0.clone(), policy: policy.0.clone() })
+    }
 }
 
 impl Resource for Server {
@@ -234,7 +242,8 @@ mod tests {
     fn labels_have_plain_keys() {
         let labels = |key: &str, value: &str| Labels::parse("labels", [(key.to_owned(), value.to_owned())].into());
         assert_eq!(labels("env", "prod").unwrap().pairs().collect::<Vec<_>>(), ["env:prod"]);
-        for (key, value) in [("", "a"), ("Env", "a"), ("a:b", "c"), ("a", "b\nc"), ("a", "\0"), ("a", &"x".repeat(64))] {
+        for (key, value) in [("", "a"), ("Env", "a"), ("a:b", "c"), ("a", "b\nc"), ("a", "\0"), ("a", &"x".repeat(64))]
+        {
             assert!(labels(key, value).is_err(), "{key:?} {value:?}");
         }
         let many = (0..33).map(|index| (format!("k{index}"), String::new())).collect();

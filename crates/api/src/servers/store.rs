@@ -1,7 +1,8 @@
 //! SQL of servers.
 
-use protocol::{Hex, ServerId, WorkspaceId};
+use protocol::{EventId, Hex, ServerId, WorkspaceId};
 
+use super::facts::Facts;
 use super::model::{Labels, Name, Server, Status};
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
@@ -99,6 +100,117 @@ pub(super) async fn set_token(conn: &mut Conn<'_>, id: ServerId, token: TokenDig
     ))
     .bind(id.to_string())
     .bind(token)
+    .execute()
+    .await
+}
+
+/// What a hello says, as [`connect`] writes it.
+pub(super) struct Connected {
+    pub(super) id: ServerId,
+    pub(super) token: TokenDigest,
+    pub(super) facts: Facts,
+    pub(super) clock_offset_ms: i64,
+    pub(super) at: Timestamp,
+}
+
+/// Writes the facts of a hello; 0 when the token does not belong to the server any more.
+pub(super) async fn connect(conn: &mut Conn<'_>, row: Connected) -> Result<u64, DbError> {
+    let searchable = format!("\n{}", row.facts.host.hostname.to_lowercase());
+    conn.query(sql!(
+        "update servers
+         set host = $3, agent = $4, policy = $5, clock_offset_ms = $6, last_seen_at = $7, search_key = name_key || $8
+         where id = $1 and token_digest = $2 and revoked_at is null"
+    ))
+    .bind(row.id.to_string())
+    .bind(row.token)
+    .bind(JsonText(row.facts.host))
+    .bind(JsonText(row.facts.agent))
+    .bind(JsonText(row.facts.policy))
+    .bind(row.clock_offset_ms)
+    .bind(row.at)
+    .bind(searchable)
+    .execute()
+    .await
+}
+
+/// A server that presence has to watch.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Watched {
+    #[sqlx(try_from = "String")]
+    pub(super) id: ServerId,
+    #[sqlx(try_from = "String")]
+    pub(super) workspace_id: WorkspaceId,
+    pub(super) status: Status,
+    pub(super) last_seen_at: Timestamp,
+}
+
+/// Every server that was connected once and may come back.
+pub(super) async fn watched(conn: &mut Conn<'_>) -> Result<Vec<Watched>, DbError> {
+    conn.query(sql!(
+        "select id, workspace_id, status, last_seen_at from servers
+         where status in ('online', 'suspect', 'offline') and last_seen_at is not null"
+    ))
+    .fetch_all()
+    .await
+}
+
+/// Writes what presence found; 0 when the server is revoked or gone.
+pub(super) async fn set_status(
+    conn: &mut Conn<'_>,
+    id: ServerId,
+    status: Status,
+    last_seen_at: Timestamp,
+) -> Result<u64, DbError> {
+    conn.query(sql!("update servers set status = $2, last_seen_at = $3 where id = $1 and revoked_at is null"))
+        .bind(id.to_string())
+        .bind(status)
+        .bind(last_seen_at)
+        .execute()
+        .await
+}
+
+pub(super) async fn set_last_seen(conn: &mut Conn<'_>, id: ServerId, at: Timestamp) -> Result<u64, DbError> {
+    conn.query(sql!("update servers set last_seen_at = $2 where id = $1")).bind(id.to_string()).bind(at).execute().await
+}
+
+/// What an agent reported, as [`insert_event`] writes it.
+pub(super) struct EventRow {
+    pub(super) server_id: ServerId,
+    pub(super) id: EventId,
+    pub(super) kind: String,
+    pub(super) severity: &'static str,
+    pub(super) subject: Option<String>,
+    pub(super) at: Timestamp,
+    pub(super) received_at: Timestamp,
+    pub(super) data: String,
+}
+
+/// Stores an event once; 0 when it is there already.
+pub(super) async fn insert_event(conn: &mut Conn<'_>, event: EventRow) -> Result<u64, DbError> {
+    conn.query(sql!(
+        "insert into server_events (server_id, id, kind, severity, subject, at, received_at, data)
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (server_id, id) do nothing"
+    ))
+    .bind(event.server_id.to_string())
+    .bind(event.id.to_string())
+    .bind(event.kind)
+    .bind(event.severity.to_owned())
+    .bind(event.subject)
+    .bind(event.at)
+    .bind(event.received_at)
+    .bind(event.data)
+    .execute()
+    .await
+}
+
+/// Keeps the newest `keep` events of a server.
+pub(super) async fn trim_events(conn: &mut Conn<'_>, id: ServerId, keep: i64) -> Result<u64, DbError> {
+    conn.query(sql!(
+        "delete from server_events where server_id = $1 and received_at <
+             (select received_at from server_events where server_id = $1 order by received_at desc limit 1 offset $2)"
+    ))
+    .bind(id.to_string())
+    .bind(keep)
     .execute()
     .await
 }

@@ -1,0 +1,87 @@
+//! A server as the API shows it.
+
+use std::collections::BTreeMap;
+
+use protocol::ServerId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::facts::{AgentFacts, HostFacts, PolicyFacts};
+use super::model::{Server, Status};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::events::{Change, ChangeSubject};
+use crate::hub::Hub;
+use crate::metrics::{self, Live};
+
+/// A server.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Server)]
+pub struct ServerView {
+    /// Its id.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: ServerId,
+    /// Name to show.
+    pub name: String,
+    /// The project it belongs to.
+    #[schema(required, value_type = Option<String>, format = Uuid)]
+    pub project_id: Option<ServerId>,
+    /// Labels to find it by.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it can be reached.
+    pub status: Status,
+    /// Whether alarms and jobs are held back on purpose.
+    pub maintenance: bool,
+    /// Last sign of life; null before the first connection.
+    #[schema(required)]
+    pub last_seen_at: Option<Timestamp>,
+    /// When it was enrolled.
+    pub registered_at: Timestamp,
+    /// The agent that runs there; null before the first connection.
+    #[schema(required)]
+    pub agent: Option<AgentFacts>,
+    /// The machine; null before the first connection.
+    #[schema(required)]
+    pub host: Option<HostFacts>,
+    /// The newest sample; null while there is none.
+    #[schema(required)]
+    pub live: Option<Live>,
+    /// What the host's own policy allows; null before the first connection.
+    #[schema(required)]
+    pub policy: Option<PolicyFacts>,
+    /// Grows with each change that somebody made; `If-Match` compares it.
+    pub version: i64,
+}
+
+impl ServerView {
+    /// What the hub knows of a server right now.
+    #[must_use]
+    pub fn new(hub: &Hub, server: &Server) -> Self {
+        let heard_at = hub.gateway.heard_at(server.id);
+        Self {
+            id: server.id,
+            name: server.name.clone(),
+            project_id: None,
+            labels: server.labels.as_map().clone(),
+            status: server.status,
+            maintenance: false,
+            last_seen_at: server.last_seen_at.max(heard_at),
+            registered_at: server.registered_at,
+            agent: server.agent.as_ref().map(|agent| agent.0.clone()),
+            host: server.host.as_ref().map(|host| host.0.clone()),
+            live: metrics::live(hub, server.id),
+            policy: server.policy.as_ref().map(|policy| policy.0.clone()),
+            version: server.version,
+        }
+    }
+}
+
+/// A change of a server, with the server as it is now.
+pub(super) fn change(hub: &Hub, kind: &'static str, server: &Server) -> Result<Change> {
+    Ok(Change {
+        workspace_id: server.workspace_id,
+        kind,
+        subject: ChangeSubject { kind: "server", id: server.id.to_string() },
+        data: serde_json::to_value(ServerView::new(hub, server)).map_err(Error::internal)?,
+    })
+}
