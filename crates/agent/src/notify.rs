@@ -4,12 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The way to the service manager, or nowhere when there is none.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Notifier {
-    target: Option<(UnixDatagram, SocketAddr)>,
+    target: Option<Arc<(UnixDatagram, SocketAddr)>>,
     watchdog: Option<Duration>,
 }
 
@@ -20,13 +21,19 @@ impl Notifier {
         Self::new(std::env::var_os("NOTIFY_SOCKET"), std::env::var("WATCHDOG_USEC").ok())
     }
 
+    /// A manager that does not exist.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { target: None, watchdog: None }
+    }
+
     fn new(socket: Option<OsString>, watchdog_us: Option<String>) -> Self {
         let target = socket.and_then(|name| {
             let address = address(&name)?;
             let datagram = UnixDatagram::unbound().ok()?;
             // A manager that does not read must not stop us.
             datagram.set_nonblocking(true).ok()?;
-            Some((datagram, address))
+            Some(Arc::new((datagram, address)))
         });
         let watchdog = watchdog_us.and_then(|text| text.parse().ok()).filter(|us| *us > 0).map(Duration::from_micros);
         Self { watchdog: watchdog.filter(|_| target.is_some()), target }
@@ -59,7 +66,7 @@ impl Notifier {
     }
 
     fn send(&self, state: &str) {
-        if let Some((datagram, address)) = &self.target {
+        if let Some((datagram, address)) = self.target.as_deref() {
             // There is nobody else to tell.
             let _ = datagram.send_to_addr(state.as_bytes(), address);
         }

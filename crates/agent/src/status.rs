@@ -330,7 +330,7 @@ mod tests {
     }
 
     fn start(paths: &Paths, anchor: &HubAnchor) -> Result<Reporter, StartError> {
-        Reporter::start(paths, anchor, "workers.forked", Clock::fixed(10_000), Notifier::from_environment())
+        Reporter::start(paths, anchor, "workers.forked", Clock::fixed(10_000), Notifier::none())
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn machine_id_hash(machine_id: Option<&str>, hostname: &str) -> Hex<32> {
             context.update(hostname.as_bytes());
         }
     }
-    context.finish().as_ref().try_into().map(Hex).unwrap_or(Hex([0; 32]))
+    context.finish().as_ref().try_into().map_or(Hex([0; 32]), Hex)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The only door to the machine: files, clocks, randomness, processes, sockets.
 
 pub mod clock;
+pub mod digest;
 pub mod facts;
 pub mod ids;
 pub mod net;

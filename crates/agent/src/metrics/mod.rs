@@ -125,7 +125,7 @@ fn resident_pages(statm: &str) -> u64 {
 fn own_cpu_ms() -> u64 {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
     let milliseconds = |time: nix::sys::time::TimeVal| {
-        u64::try_from(time.tv_sec() * 1000 + i64::from(time.tv_usec()) / 1000).unwrap_or(0)
+        u64::try_from(time.tv_sec() * 1000 + time.tv_usec() / 1000).unwrap_or(0)
     };
     milliseconds(usage.user_time()) + milliseconds(usage.system_time())
 }
