@@ -20,12 +20,7 @@ export function useDocumentTitle(title: string): void {
 export function Page({ title, documentTitle, description, actions, width = 'full', children }: PageProps) {
   useDocumentTitle(documentTitle ?? title);
   return (
-    <div
-      className={cx(
-        'mx-auto w-full px-4 pt-5 pb-nav sm:px-6 md:pt-7 lg:px-8',
-        width === 'full' ? 'max-w-[1440px]' : 'max-w-3xl',
-      )}
-    >
+    <div className="mx-auto w-full max-w-[1440px] px-4 pt-5 pb-nav sm:px-6 md:pt-7 lg:px-8">
       <header className="mb-5 flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
         <div className="min-w-0">
           <h1 className="font-semibold text-xl tracking-[-0.01em]">{title}</h1>
@@ -33,7 +28,7 @@ export function Page({ title, documentTitle, description, actions, width = 'full
         </div>
         {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
       </header>
-      {children}
+      <div className={cx(width === 'reading' && 'max-w-2xl')}>{children}</div>
     </div>
   );
 }

@@ -83,7 +83,7 @@ export function Mark({ tone, icon: Icon, text, soft = false, pulse = false }: Ma
   return (
     <span
       className={cx(
-        'inline-flex items-center gap-1.5 whitespace-nowrap font-medium text-sm',
+        'inline-flex items-center gap-1.5 whitespace-nowrap align-middle font-medium text-sm',
         soft ? cx('h-6 rounded-full pr-2.5 pl-2 text-xs', softTones[tone]) : textTones[tone],
       )}
     >

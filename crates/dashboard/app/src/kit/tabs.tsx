@@ -15,6 +15,7 @@ export function TabLinks({ label, tabs }: { label: string; tabs: readonly TabLin
         <Link
           key={String(link.to) + String(text)}
           {...link}
+          activeOptions={{ exact: true, includeSearch: false }}
           aria-current={active ? 'page' : undefined}
           className="flex h-10 shrink-0 items-center border-transparent border-b-2 font-medium text-fg-2 text-sm transition-colors hover:text-fg aria-[current]:border-accent aria-[current]:text-fg -outline-offset-2"
         >

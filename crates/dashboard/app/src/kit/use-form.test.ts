@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '@/api/error';
-import { fieldsOf } from './use-form';
+import { fieldsOf, mergeErrors } from './use-form';
 
 describe('fieldsOf', () => {
   const values = { command: '', env: '' };
@@ -14,4 +14,12 @@ describe('fieldsOf', () => {
 
   it('leaves_out_fields_that_the_form_does_not_have', () =>
     expect(fieldsOf(refusal({ other: ['no'] }), values)).toEqual({}));
+});
+
+describe('mergeErrors', () => {
+  it('keeps_what_the_hub_refused_where_the_form_itself_sees_nothing_wrong', () =>
+    expect(mergeErrors({ code: 'wrong code', name: 'taken' }, { code: undefined, name: 'too long' })).toEqual({
+      code: 'wrong code',
+      name: 'too long',
+    }));
 });

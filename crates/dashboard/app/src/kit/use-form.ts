@@ -28,7 +28,7 @@ export function useForm<V extends Record<string, unknown>, R>({
   const [failure, setFailure] = useState<ApiError | null>(null);
 
   const own = attempted ? validate(values) : {};
-  const errors: Errors<V> = { ...refused, ...own };
+  const errors = mergeErrors(refused, own);
 
   const set = <K extends keyof V & string>(name: K, value: V[K]) => {
     setValues((before) => ({ ...before, [name]: value }));
@@ -67,6 +67,15 @@ export function useForm<V extends Record<string, unknown>, R>({
   };
 
   return { values, set, errors, failure, busy, send, reset };
+}
+
+/** Own errors come first: they follow the typing, while the hub's are about what was sent. */
+export function mergeErrors<V>(refused: Errors<V>, own: Errors<V>): Errors<V> {
+  const merged: Errors<V> = { ...refused };
+  for (const name of Object.keys(own) as (keyof V & string)[]) {
+    if (own[name]) merged[name] = own[name];
+  }
+  return merged;
 }
 
 /** The hub's complaints about fields that this form has. `args.command` belongs to `command`. */

@@ -2,13 +2,14 @@ import { Compass, RotateCw } from 'lucide-react';
 import { toApiError } from '@/api/error';
 import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
-import { Page } from '@/kit/page';
+import { useDocumentTitle } from '@/kit/page';
 import { Empty, ErrorState, Skeleton } from '@/kit/states';
 
 /** An address that leads nowhere. */
 export function NotFoundPage() {
+  useDocumentTitle(t('error.not_found_title'));
   return (
-    <Page title={t('error.not_found_title')}>
+    <div className="pt-[12dvh]">
       <Empty
         icon={Compass}
         title={t('error.not_found_title')}
@@ -20,7 +21,7 @@ export function NotFoundPage() {
       >
         {t('error.not_found_body')}
       </Empty>
-    </Page>
+    </div>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Anchor, type LucideIcon, ScrollText, Server, SquareTerminal, UserRound } from 'lucide-react';
+import { Gauge, type LucideIcon, ScrollText, Server, SquareTerminal, UserRound } from 'lucide-react';
 import { t } from '@/i18n';
 import type { Permission } from './session';
 
@@ -14,7 +14,7 @@ export interface Destination {
 }
 
 export const destinations: readonly Destination[] = [
-  { to: '/', label: t('shell.overview'), icon: Anchor, key: 'o', needs: null, inBar: true },
+  { to: '/', label: t('shell.overview'), icon: Gauge, key: 'o', needs: null, inBar: true },
   { to: '/servers', label: t('shell.servers'), icon: Server, key: 's', needs: 'servers.read', inBar: true },
   { to: '/jobs', label: t('shell.jobs'), icon: SquareTerminal, key: 'j', needs: 'jobs.read', inBar: true },
   { to: '/audit', label: t('shell.audit'), icon: ScrollText, key: 'a', needs: 'audit.read', inBar: true },

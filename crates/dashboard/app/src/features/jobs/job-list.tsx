@@ -8,6 +8,7 @@ import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
 import { cx } from '@/kit/cx';
 import { duration } from '@/kit/format';
+import { useIsNarrow } from '@/kit/narrow';
 import { Panel } from '@/kit/page';
 import { useRowKeys } from '@/kit/row-keys';
 import { Segmented } from '@/kit/segmented';
@@ -118,7 +119,40 @@ function ServerFilter({ id, onClear }: { id: string; onClear: () => void }) {
   );
 }
 
-export function JobTable({ jobs, withServer }: { jobs: readonly Job[]; withServer: boolean }) {
+interface JobTableProps {
+  jobs: readonly Job[];
+  withServer: boolean;
+}
+
+export function JobTable(props: JobTableProps) {
+  return useIsNarrow() ? <JobCards {...props} /> : <JobRows {...props} />;
+}
+
+function JobCards({ jobs, withServer }: JobTableProps) {
+  return (
+    <ul aria-label={t('jobs.title')} className="divide-y">
+      {jobs.map((job) => (
+        <li key={job.id} className="relative px-4 py-2.5">
+          <Link
+            to="/jobs/$jobId"
+            params={{ jobId: job.id }}
+            className="block truncate font-mono text-sm after:absolute after:inset-0 after:-outline-offset-2"
+          >
+            {commandOf(job.args)}
+          </Link>
+          <div className="mt-0.5 flex items-center gap-3 text-fg-3 text-xs">
+            <JobStateMark state={job.state} />
+            <span className="min-w-0 flex-1 truncate">{withServer && <ServerName id={job.server_id} />}</span>
+            <JobDuration job={job} />
+            <Time at={job.created_at} />
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function JobRows({ jobs, withServer }: JobTableProps) {
   const navigate = useNavigate();
   const rowKeys = useRowKeys(jobs.length, (index) => {
     const job = jobs[index];
@@ -133,7 +167,7 @@ export function JobTable({ jobs, withServer }: { jobs: readonly Job[]; withServe
           {withServer && <Th className="hidden w-44 md:table-cell">{t('jobs.column.server')}</Th>}
           <Th className="hidden w-28 text-right sm:table-cell">{t('jobs.column.duration')}</Th>
           <Th className="hidden w-36 lg:table-cell">{t('jobs.column.by')}</Th>
-          <Th className="w-24 text-right">{t('jobs.column.created')}</Th>
+          <Th className="w-28 text-right">{t('jobs.column.created')}</Th>
         </tr>
       </thead>
       <tbody onKeyDown={rowKeys.onKeyDown}>

@@ -176,8 +176,8 @@ interface SparkCellProps {
 export function SparkCell({ points, value, fresh }: SparkCellProps) {
   return (
     <span className={cx('flex items-center gap-2', !fresh && 'opacity-50')}>
-      <Sparkline points={points} max={100} className="h-5 w-16 shrink-0" />
-      <span className="tabular ml-auto">{percent(value)}</span>
+      <Sparkline points={points} max={100} className="h-5 min-w-16 max-w-40 flex-1" />
+      <span className="tabular ml-auto w-12 text-right">{percent(value)}</span>
     </span>
   );
 }

@@ -211,20 +211,23 @@ function LiveStrip({ server }: { server: ServerDetail }) {
     [t('servers.column.load'), decimal(live?.load1)],
     [t('servers.network_in'), bytesPerSecond(live?.rx_bytes_per_s)],
     [t('servers.network_out'), bytesPerSecond(live?.tx_bytes_per_s)],
+    // The last one has room on wide screens only; the facts have it as well.
     [t('servers.column.uptime'), live ? duration(live.uptime_s * 1_000) : '–'],
   ];
   return (
     <section aria-label={t('servers.now')} className="mb-6">
       <dl
         className={cx(
-          'grid grid-cols-2 gap-px overflow-hidden rounded-lg border bg-line sm:grid-cols-4 xl:grid-cols-7 [&>*:last-child]:col-span-2 xl:[&>*:last-child]:col-span-1',
+          'grid grid-cols-3 gap-px overflow-hidden rounded-lg border bg-line lg:grid-cols-6 xl:grid-cols-7',
           !fresh && 'text-fg-3',
         )}
       >
         {stats.map(([name, value]) => (
-          <div key={name} className="bg-surface px-4 py-2.5">
+          <div key={name} className="bg-surface px-3 py-2.5 last:hidden sm:px-4 xl:last:block">
             <dt className="text-fg-3 text-xs">{name}</dt>
-            <dd className="tabular mt-0.5 truncate font-semibold text-lg tracking-[-0.01em]">{value}</dd>
+            <dd className="tabular mt-0.5 truncate font-semibold text-base tracking-[-0.01em] sm:text-lg">
+              {value}
+            </dd>
           </div>
         ))}
       </dl>

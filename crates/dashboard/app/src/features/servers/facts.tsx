@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import type { ServerDetail } from '@/api/types';
 import { t } from '@/i18n';
 import { Code } from '@/kit/code-block';
-import { bytes } from '@/kit/format';
+import { bytes, duration } from '@/kit/format';
 import { Facts, Panel, Section } from '@/kit/page';
 import { Time } from '@/kit/time';
 
@@ -21,6 +21,7 @@ export function ServerFacts({ server }: { server: ServerDetail }) {
     add(t('servers.fact.cpus'), host.cpus);
     add(t('servers.fact.memory'), bytes(host.memory_bytes));
   }
+  if (server.live) add(t('servers.column.uptime'), duration(server.live.uptime_s * 1_000));
   add(t('servers.fact.processes'), server.processes);
   if (agent) add(t('servers.fact.agent'), `${agent.version} · ${agent.target}`);
   const usage = server.agent_usage;

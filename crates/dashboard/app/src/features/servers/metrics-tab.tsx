@@ -176,7 +176,7 @@ function ChartGrid({ server, range, history, isWaiting, onZoom }: ChartGridProps
       ? withLive(history, liveServers.recentOf(server.id), names, from, memoryBytes)
       : { times: history?.t ?? [], values: (history?.series ?? {}) as Plot['values'] };
   return (
-    <Panel className="grid gap-px bg-line lg:grid-cols-2">
+    <div className="grid gap-px overflow-hidden rounded-lg border bg-line lg:grid-cols-2">
       {specs.map((spec) => {
         const wanted = isLive ? spec.series.filter((one) => isLiveSeries([one.name])) : spec.series;
         const series = wanted.length > 0 ? wanted : spec.series;
@@ -208,7 +208,7 @@ function ChartGrid({ server, range, history, isWaiting, onZoom }: ChartGridProps
           </div>
         );
       })}
-    </Panel>
+    </div>
   );
 }
 

@@ -8,12 +8,12 @@ import {
   useLayoutEffect,
   useRef,
   useState,
-  useSyncExternalStore,
 } from 'react';
 import type { Server } from '@/api/types';
 import { t } from '@/i18n';
 import { cx } from '@/kit/cx';
 import { Labels } from '@/kit/labels';
+import { useIsNarrow } from '@/kit/narrow';
 import { Skeleton } from '@/kit/states';
 import { ServerStatusMark } from '@/kit/status';
 import { SortButton, type SortDirection } from '@/kit/table';
@@ -23,7 +23,7 @@ import { type ServerColumn, SparkCell } from './columns';
 import type { ServerSort } from './search';
 
 const ROW_HEIGHT = 44;
-const CARD_HEIGHT = 124;
+const CARD_HEIGHT = 112;
 
 interface ServerTableProps {
   servers: readonly Server[];
@@ -39,15 +39,8 @@ interface ServerTableProps {
 
 /** Rows on a desk, cards on a phone; only what is on screen exists. */
 export function ServerTable(props: ServerTableProps) {
-  const isNarrow = useSyncExternalStore(onWidthChange, () => narrow.matches);
+  const isNarrow = useIsNarrow();
   return isNarrow ? <Cards {...props} /> : <Rows {...props} />;
-}
-
-const narrow = window.matchMedia('(width < 768px)');
-
-function onWidthChange(listener: () => void): () => void {
-  narrow.addEventListener('change', listener);
-  return () => narrow.removeEventListener('change', listener);
 }
 
 function useRows({ servers, total, onEnd }: ServerTableProps, height: number) {
@@ -156,10 +149,10 @@ function Rows(props: ServerTableProps) {
           </tr>
         </thead>
         <tbody>
-          {before > 0 && <Spacer height={before} span={columns.length} />}
+          {before > 0 && <Spacer height={before} />}
           {items.map((item) => {
             const server = servers[item.index];
-            if (!server) return <LoadingRow key={item.key} index={item.index} span={columns.length} />;
+            if (!server) return <LoadingRow key={item.key} index={item.index} />;
             return (
               <Row
                 key={server.id}
@@ -173,7 +166,7 @@ function Rows(props: ServerTableProps) {
               />
             );
           })}
-          {after > 0 && <Spacer height={after} span={columns.length} />}
+          {after > 0 && <Spacer height={after} />}
         </tbody>
       </table>
     </div>
@@ -230,18 +223,19 @@ const Row = memo(
     a.isLast === b.isLast,
 );
 
-function Spacer({ height, span }: { height: number; span: number }) {
+/** One cell, not as wide as the table: counting hidden columns in would make room for them. */
+function Spacer({ height }: { height: number }) {
   return (
     <tr aria-hidden>
-      <td colSpan={span} className="p-0" style={{ height }} />
+      <td className="p-0" style={{ height }} />
     </tr>
   );
 }
 
-function LoadingRow({ index, span }: { index: number; span: number }) {
+function LoadingRow({ index }: { index: number }) {
   return (
     <tr aria-rowindex={index + 2} aria-busy>
-      <td colSpan={span} className="h-11 border-b px-4 py-0">
+      <td className="h-11 px-4 py-0">
         <Skeleton className="h-3 w-48" />
       </td>
     </tr>

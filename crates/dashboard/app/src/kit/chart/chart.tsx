@@ -7,7 +7,7 @@ import { IconButton } from '../button';
 import { cx } from '../cx';
 import { dateTime } from '../format';
 import { useThemeName } from '../theme-name';
-import { timeTicks, type Unit } from './units';
+import { tickText, timeTicks, type Unit } from './units';
 
 export interface ChartSeries {
   label: string;
@@ -187,7 +187,7 @@ function options(
         gap: 6,
         space: 32,
         incrs: latest.current.unit.steps,
-        values: (_, splits) => splits.map((value) => latest.current.unit.format(value)),
+        values: (_, splits) => splits.map((value) => tickText(latest.current.unit, value)),
       },
     ],
     series: [

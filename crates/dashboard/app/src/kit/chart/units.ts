@@ -34,6 +34,11 @@ export const units = {
   },
 } satisfies Record<string, Unit>;
 
+/** A tick is a round number: `2.00 GiB` reads `2 GiB` there. */
+export function tickText(unit: Unit, value: number): string {
+  return unit.format(value).replace(/\.0+(?=\s|$)/, '');
+}
+
 const two = (n: number) => String(n).padStart(2, '0');
 const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
 

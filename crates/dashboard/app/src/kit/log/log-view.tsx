@@ -1,16 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import {
-  ArrowDown,
-  ChevronDown,
-  ChevronUp,
-  Clock,
-  Download,
-  Link2,
-  Pause,
-  Play,
-  WrapText,
-  X,
-} from 'lucide-react';
+import { ArrowDown, ChevronDown, ChevronUp, Clock, Download, Pause, Play, WrapText, X } from 'lucide-react';
 import {
   type KeyboardEvent,
   type MouseEvent,
@@ -310,7 +299,7 @@ function FeedState({ feed }: { feed: LogFeed }) {
   }
   return (
     <span className="flex items-center gap-1.5">
-      {feed.phase === 'live' && <Link2 aria-hidden className="size-3 text-ok" />}
+      {feed.phase === 'live' && <span aria-hidden className="size-2 animate-pulse-soft rounded-full bg-ok" />}
       {t(`log.phase.${feed.phase}`)}
     </span>
   );
