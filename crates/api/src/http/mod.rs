@@ -5,11 +5,14 @@
 //! [`extract`], page through lists with [`page`] and stream with [`sse`].
 
 mod admit;
+mod assets;
 mod body;
 mod client;
+mod docs;
 pub mod etag;
 pub mod extract;
 mod headers;
+mod health;
 mod idempotency;
 mod limit;
 mod openapi;

@@ -40,8 +40,10 @@ pub(super) async fn pipeline(State(hub): State<App>, mut request: Request, next:
 
     let mut response = answer(&hub, request, next).instrument(span.clone()).await;
 
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let duration = started.elapsed();
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
+    hub.http.requests.count(known(&method), &route, status, duration);
     span.in_scope(|| tracing::info!(status, duration_ms, client = %client.0, "answered"));
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", id);
@@ -63,6 +65,12 @@ async fn answer(hub: &App, request: Request, next: Next) -> Response {
     let mut response = outcome.unwrap_or_else(Error::into_response);
     standing.write(response.headers_mut());
     response
+}
+
+/// Names of methods become labels, so made-up ones share one.
+fn known(method: &Method) -> &str {
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::PUT, Method::DELETE, Method::OPTIONS];
+    if known.contains(method) { method.as_str() } else { "other" }
 }
 
 /// Counts the request against its address, and against its credential where it has one. The credential is not checked

@@ -5,7 +5,7 @@ use axum::middleware;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{openapi, pipeline};
+use super::{assets, docs, health, openapi, pipeline};
 use crate::error::{Error, ErrorCode};
 use crate::hub::App;
 use crate::{audit, auth, enrollment, events, gateway, jobs, metrics, servers};
@@ -14,14 +14,11 @@ use crate::{audit, auth, enrollment, events, gateway, jobs, metrics, servers};
 pub fn router(app: App) -> Router {
     let (router, _) = api().split_for_parts();
     router
-        .fallback(not_found)
+        .merge(docs::routes())
+        .fallback(assets::fallback)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(App::clone(&app), pipeline::pipeline))
         .with_state(app)
-}
-
-async fn not_found() -> Error {
-    Error::not_found("path")
 }
 
 async fn method_not_allowed() -> Error {
@@ -32,6 +29,7 @@ async fn method_not_allowed() -> Error {
 pub(super) fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(openapi::openapi_get))
+        .merge(health::routes())
         .merge(auth::routes())
         .merge(audit::routes())
         .merge(enrollment::routes())

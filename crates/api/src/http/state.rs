@@ -15,6 +15,7 @@ const PER_CALLER: Rate = Rate { per_minute: 600, burst: 300 };
 #[derive(Debug)]
 pub struct State {
     pub(super) streams: Streams,
+    pub(super) requests: super::health::Requests,
     pub(super) addresses: Limiter,
     pub(super) callers: Limiter<[u8; 16]>,
     trust: RwLock<Option<Trust>>,
@@ -25,6 +26,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             streams: Streams::default(),
+            requests: super::health::Requests::default(),
             addresses: Limiter::new(PER_ADDRESS),
             callers: Limiter::new(PER_CALLER),
             trust: RwLock::default(),
