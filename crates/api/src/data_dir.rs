@@ -28,6 +28,33 @@ pub fn require_private(path: &Path) -> Result<()> {
     bail!("other users can reach {0}; close it with: chmod go= {0}", path.display())
 }
 
+/// Makes an empty file that only its owner can read, unless there is one: what a library then writes into it stays
+/// private.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn ensure_private_file(path: &Path) -> Result<()> {
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map(drop).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Refuses a directory that belongs to another user: what this process makes there the owner could not use.
+///
+/// # Errors
+/// When it belongs to another user.
+pub fn require_own(path: &Path) -> Result<()> {
+    let owner = path.metadata().with_context(|| format!("cannot look at {}", path.display()))?.uid();
+    // A process is a directory of its user; without /proc nothing is known and nothing refused.
+    let Ok(process) = Path::new("/proc/self").metadata() else { return Ok(()) };
+    if owner == process.uid() {
+        return Ok(());
+    }
+    bail!(
+        "{0} belongs to user number {owner}; run this command as that user, for example with: sudo -u '#{owner}' …",
+        path.display()
+    )
+}
+
 /// The content of a file of at most `limit` bytes, `None` when there is none.
 ///
 /// # Errors

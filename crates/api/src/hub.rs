@@ -68,6 +68,12 @@ impl Hub {
         self.clock.now()
     }
 
+    /// Closes the databases: the last thing a hub does.
+    pub async fn close(&self) {
+        self.db.close().await;
+        self.history.close().await;
+    }
+
     /// Starts a unit of work: one write transaction, its audit records in it, its changes announced after commit.
     ///
     /// # Errors

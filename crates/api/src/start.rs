@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use anyhow::{Context as _, Result, bail};
+
 use crate::bus::Bus;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::db::Db;
+use crate::data_dir;
+use crate::db::{Db, DbOptions, Store};
 use crate::hub::{App, Hub};
 use crate::ids::Ids;
+use crate::installation::{self, Fact};
 use crate::keys::Keys;
 use crate::random::{Random, SystemRandom};
 use crate::tasks::Tasks;
@@ -27,13 +31,64 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
 }
 
-/// The machine's clock and randomness.
-#[must_use]
-pub fn system() -> (Arc<dyn Clock>, Arc<dyn Random>) {
-    (Arc::new(SystemClock), Arc::new(SystemRandom::default()))
+/// Opens the installation that the settings describe, making what is missing. Nothing runs yet: no listener, no
+/// background task.
+///
+/// # Errors
+/// When a directory, a database or a key cannot be used, or they do not belong together.
+pub async fn open(config: Config) -> Result<App> {
+    let clock = Arc::new(SystemClock);
+    let random = Arc::new(SystemRandom::default());
+    data_dir::ensure_private_dir(&config.data_dir).context("choose another data directory with --data-dir")?;
+    let db = open_database(&config.database, Store::Main).await?;
+    let history = match (&config.database, &config.history) {
+        // One pool for both: two would only take connections from each other.
+        (DbOptions::Postgres(_), DbOptions::Postgres(_)) => db.clone(),
+        _ => open_database(&config.history, Store::History).await?,
+    };
+    let keys = open_keys(&config, &db, random.as_ref()).await?;
+    Ok(assemble(config, Parts { db, history, keys, clock, random }))
 }
 
-/// A hub of these parts. Nothing runs yet: no listener, no background task.
+async fn open_database(options: &DbOptions, store: Store) -> Result<Db> {
+    if let DbOptions::Sqlite(path) = options {
+        data_dir::ensure_private_file(path).context("the database cannot be opened")?;
+    }
+    Db::open(options, store).await.context("the database cannot be opened")
+}
+
+/// Agents and backups trust one key for ever, so a hub never goes on with another one.
+async fn open_keys(config: &Config, db: &Db, random: &dyn Random) -> Result<Keys> {
+    let path = Keys::path(&config.keys_dir);
+    let recorded = {
+        let mut session = db.read().await?;
+        installation::get(&mut session.conn(), Fact::SigningKey).await?
+    };
+    let keys = match (Keys::read(&config.keys_dir)?, &recorded) {
+        (Some(keys), _) => keys,
+        (None, None) => Keys::create(&config.keys_dir, random)?,
+        (None, Some(fingerprint)) => bail!(
+            "the signing key {} is missing, but this database belongs to the key with fingerprint {fingerprint}; put the \
+             key file back from your backup (agents trust no other key)",
+            path.display()
+        ),
+    };
+    let fingerprint = keys.fingerprint().to_string();
+    let mut tx = db.write().await?;
+    installation::claim(&mut tx.conn(), Fact::SigningKey, fingerprint.clone()).await?;
+    let recorded = installation::get(&mut tx.conn(), Fact::SigningKey).await?.unwrap_or_default();
+    tx.commit().await?;
+    if recorded != fingerprint {
+        bail!(
+            "the signing key {} has the fingerprint {fingerprint}, but this database belongs to the key with fingerprint \
+             {recorded}; put that key back, or name its directory with --keys-dir (agents trust no other key)",
+            path.display()
+        );
+    }
+    Ok(keys)
+}
+
+/// A hub of these parts.
 #[must_use]
 pub fn assemble(config: Config, parts: Parts) -> App {
     let Parts { db, history, keys, clock, random } = parts;
@@ -41,8 +96,8 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         ids: Ids::new(Arc::clone(&clock), Arc::clone(&random)),
         tasks: Tasks::default(),
         bus: Bus::default(),
-        http: crate::http::State::default(),
         background: crate::background::State::default(),
+        http: crate::http::State::default(),
         auth: crate::auth::State::default(),
         audit: crate::audit::State::default(),
         gateway: crate::gateway::Registry::default(),
@@ -57,4 +112,15 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         random,
         keys,
     })
+}
+
+/// Starts everything that works without being asked.
+pub async fn start_background(app: &App) {
+    crate::http::start(app);
+    crate::events::start(app);
+    crate::audit::start(app);
+    crate::auth::start(app);
+    crate::enrollment::start(app).await;
+    crate::servers::start(app);
+    crate::jobs::spawn(app);
 }

@@ -13,7 +13,7 @@ mod tests;
 
 pub use model::{Outcome, Subject};
 pub use routes::routes;
-pub use task::{chain, spawn};
+pub use task::{chain, start};
 
 use serde_json::Value;
 use tokio::sync::Semaphore;

@@ -12,8 +12,8 @@ const GATHER: Duration = Duration::from_millis(500);
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Starts the task that chains.
-pub fn spawn(app: &App) {
-    background::spawn(app, "audit_chain", EVERY, app.audit.wake.clone(), |hub| async move {
+pub fn start(app: &App) {
+    background::spawn(app, "audit.chain", EVERY, app.audit.wake.clone(), |hub| async move {
         tokio::time::sleep(GATHER).await;
         chain(&hub).await
     });

@@ -20,7 +20,7 @@ pub use model::{Email, NewPassword, Password, PersonName, User, one_line};
 pub use routes::routes;
 pub use session::SessionId;
 pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};
-pub use task::sweep;
+pub use task::{start, sweep};
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

@@ -1,9 +1,25 @@
 //! Forgets sessions that have ended.
 
+use std::time::Duration;
+
 use super::session::IDLE;
 use super::store;
+use crate::background::{self, Wake};
 use crate::error::Result;
-use crate::hub::Hub;
+use crate::hub::{App, Hub};
+
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Starts the task.
+pub fn start(app: &App) {
+    background::spawn(app, "auth.sweep", EVERY, Wake::default(), |hub| async move {
+        let deleted = sweep(&hub).await?;
+        if deleted > 0 {
+            tracing::debug!(deleted, "expired sessions were deleted");
+        }
+        Ok(())
+    });
+}
 
 /// Deletes expired sessions; how many. They open nothing any more, this only keeps the table small.
 ///

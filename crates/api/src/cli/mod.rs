@@ -1,1 +1,114 @@
-//! cli
+//! The command line of the hub. Only this module prints; everything else logs.
+
+mod admin;
+mod config;
+mod flags;
+mod logging;
+mod serve;
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use flags::SettingFlags;
+
+/// The hub of Roadstead: servers dial in, people and scripts use its dashboard and its API.
+///
+/// Settings come from flags, from variables ROADSTEAD_<KEY> and from roadstead.toml in the data directory or
+/// /etc/roadstead; `roadstead config check` shows which are in force.
+#[derive(Debug, Parser)]
+#[command(name = "roadstead", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the hub until it is told to stop (SIGTERM, Ctrl-C)
+    Serve(SettingFlags),
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Manage the installation; works beside a running hub
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
+    /// Print the OpenAPI document
+    #[command(hide = true)]
+    Openapi,
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check all settings and show which are in force, and why
+    Check(SettingFlags),
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Create an owner with a workspace of their own
+    CreateOwner(admin::CreateOwner),
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+struct Failure {
+    error: anyhow::Error,
+    code: u8,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), code: 1 }
+    }
+}
+
+/// Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 exists already.
+#[must_use]
+pub fn run() -> ExitCode {
+    // Several libraries bring TLS; all of them must use the same cryptography. Nobody was faster, this is the first line.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Serve(flags) => serve::serve(flags),
+        Command::Config { command: ConfigCommand::Check(flags) } => config::check(flags),
+        Command::Admin { command: AdminCommand::CreateOwner(command) } => admin::create_owner(command),
+        Command::Openapi => print_openapi(),
+        Command::Version => say(format_args!("roadstead {}", env!("CARGO_PKG_VERSION"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(format_args!("roadstead: {:#}", failure.error));
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn print_openapi() -> Result<(), Failure> {
+    let document = crate::http::openapi().to_pretty_json()?;
+    say(document)
+}
+
+/// Prints a line on standard output; a reader that went away is an error, not a panic.
+fn say(line: impl Display) -> Result<(), Failure> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+/// Prints a line on standard error, where nothing can be done when nobody reads it.
+fn complain(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The runtime of a command that is over soon.
+fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

@@ -118,7 +118,9 @@ impl Reader {
             self.show("database", format!("sqlite:{}", path.display()));
             let history = path.with_file_name("history.db");
             if history == path {
-                bail!("{place}: database must not be called history.db: the hub keeps samples and logs under that name");
+                bail!(
+                    "{place}: database must not be called history.db: the hub keeps samples and logs under that name"
+                );
             }
             return Ok((DbOptions::Sqlite(path), DbOptions::Sqlite(history)));
         }
@@ -153,6 +155,10 @@ impl Reader {
         let public_url = public_url.transpose()?;
         let wanted = self.parsed("listen", "must be an address such as 127.0.0.1:8080 or [::]:443")?;
         let listen = wanted.unwrap_or_else(|| default_listen(public_url.as_ref(), trusted_proxies));
+        if listen.port() == 0 {
+            let place = self.layers.get("listen").map_or(Place::Default, |given| given.place);
+            bail!("{place}: listen must name a port: agents and browsers come back to the same one");
+        }
         self.show("listen", listen);
         let tls = self.tls(listen, trusted_proxies)?;
         let public_url = match public_url {
@@ -191,7 +197,9 @@ impl Reader {
                 "{place}tls.mode off would send passwords in the clear: {listen} is not loopback and no trusted_proxies are listed"
             ),
             ("auto", _, _) => bail!("tls.cert and tls.key belong together; set both or none"),
-            ("self_signed" | "off", _, _) => bail!("{place}tls.mode {text} uses no tls.cert and no tls.key; remove them"),
+            ("self_signed" | "off", _, _) => {
+                bail!("{place}tls.mode {text} uses no tls.cert and no tls.key; remove them")
+            }
             _ => bail!("{place}tls.mode must be auto, self_signed, files or off"),
         };
         let shown = match tls {
@@ -280,7 +288,8 @@ impl Reader {
         };
         let path = absolute(&file.text, &file.place)?;
         self.show(file_key, path.display());
-        let text = data_dir::read_text(&path, MAX_SECRET_BYTES).with_context(|| format!("{}: {file_key}", file.place))?;
+        let text =
+            data_dir::read_text(&path, MAX_SECRET_BYTES).with_context(|| format!("{}: {file_key}", file.place))?;
         let text = text.with_context(|| format!("{}: {file_key}: there is no file {}", file.place, path.display()))?;
         let text = text.trim().to_owned();
         if text.is_empty() {

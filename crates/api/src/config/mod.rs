@@ -53,16 +53,6 @@ pub struct Config {
     pub retention: Retention,
 }
 
-impl Config {
-    /// Settles for the address that the listener got, where port 0 left that to the system.
-    pub fn listening_on(&mut self, address: SocketAddr) {
-        self.listen = address;
-        if self.public_url.port() == 0 {
-            self.public_url = PublicUrl::of_listener(self.public_url.is_secure(), address);
-        }
-    }
-}
-
 /// How connections are encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tls {
