@@ -143,7 +143,10 @@ impl Rules {
         if is_plain(path) && roots.iter().any(|root| path.starts_with(root)) {
             return Ok(());
         }
-        Err(format!("the policy of this server does not allow {}: it lies outside of the allowed paths", path.display()))
+        Err(format!(
+            "the policy of this server does not allow {}: it lies outside of the allowed paths",
+            path.display()
+        ))
     }
 }
 
@@ -180,7 +183,7 @@ fn read(path: &Path) -> Result<Option<String>, String> {
 mod tests {
     use super::*;
     use protocol::exec::ExecArgs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     fn exec(user: Option<&str>, cwd: Option<&str>) -> JobKind {
         let text = |value: &str| value.to_owned();
@@ -233,7 +236,8 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_is_allowed() {
-        let summary = Policy::parse("tiers = [\"read\"]\nkinds = []\nrequire_operator_signature = [\"root\"]").summary();
+        let summary =
+            Policy::parse("tiers = [\"read\"]\nkinds = []\nrequire_operator_signature = [\"root\"]").summary();
         assert_eq!((summary.source, summary.tiers), (PolicySource::File, vec![Tier::Read]));
         assert_eq!(summary.denied_kinds, JobKind::NAMES);
         assert_eq!(summary.require_operator_signature, [Tier::Root]);

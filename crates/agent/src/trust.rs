@@ -12,7 +12,7 @@ use protocol::Signed;
 use protocol::signing::signed_bytes;
 use ring::signature::{ED25519, UnparsedPublicKey};
 
-use crate::host::files::Dir;
+use crate::host::files::{self, Dir};
 use crate::identity::{HubAnchor, IdentityError};
 use crate::paths::Paths;
 
@@ -69,6 +69,11 @@ impl Trust {
         if let Ok(opened) = Dir::open(&dir) {
             check_owner(&dir, &opened.metadata().map_err(unreadable)?)?;
         }
+        let path = paths.hub_file();
+        if let Ok(file) = files::open(&path) {
+            check_owner(&path, &file.metadata().map_err(unreadable)?)?;
+        }
+        // What is missing is said here.
         Ok(Self { anchor: HubAnchor::load(paths)? })
     }
 

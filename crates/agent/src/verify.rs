@@ -68,7 +68,9 @@ pub fn order(cmd: &Cmd, trust: &Trust, policy: &Policy, hub_now_ms: i64) -> Resu
     let kind = JobKind::parse(&body.kind, &body.args).map_err(|error| {
         let code = if error == KindError::Unknown { RejectCode::UnknownKind } else { RejectCode::BadArguments };
         let message = match error {
-            KindError::Unknown => format!("this agent does not know jobs of the kind {:?}; update it", short(&body.kind)),
+            KindError::Unknown => {
+                format!("this agent does not know jobs of the kind {:?}; update it", short(&body.kind))
+            }
             other => other.to_string(),
         };
         refuse(code, message)
@@ -101,7 +103,10 @@ pub fn cancel(cancel: &Cancel, job_id: JobId, trust: &Trust) -> Result<(), Rejec
         return Err(refuse(RejectCode::WrongServer, message));
     }
     if body.job_id != job_id {
-        return Err(refuse(RejectCode::BadArguments, format!("the order is for job {}, this is {job_id}", body.job_id)));
+        return Err(refuse(
+            RejectCode::BadArguments,
+            format!("the order is for job {}, this is {job_id}", body.job_id),
+        ));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! workers.describe().await?.policy                           // for hello
 //! workers.greet(welcome).await?;                             // after a verified welcome: workers learn the hub's time
 //! workers.warm().await;                                      // one spare, so that a job pays one exec
-//! let (ack, job) = workers.submit(job_id, cmd).await;        // answer the hub with `ack`
+//! let (ack, job) = workers.submit(job_id, cmd, welcome).await; // answer the hub with `ack`
 //! if let Some(mut job) = job {                               // accepted: follow it to its end
 //!     while let Some(note) = job.next().await? { … }         // Spooled(n): read the spool up to n; Done: the end
 //!     job.cancel(&cancel).await?;                            // at any time; `next` may be dropped for it
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::job::{Already, Cmd, CmdAck, CmdBody, CmdOutcome, RejectCode, Rejected};
-use protocol::{JobId, Signed};
+use protocol::{Hex, JobId, Signed};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
@@ -55,8 +55,8 @@ struct Inner {
     launcher: Launcher,
     starting: Semaphore,
     spare: Mutex<Option<Connection>>,
-    /// The welcome of this session, until a worker has taken note of the hub's time in it.
-    untold: Mutex<Option<Signed>>,
+    /// Signature of the last welcome whose time a worker has taken note of.
+    told: Mutex<Option<Hex<64>>>,
 }
 
 /// Why there is no worker.
@@ -94,7 +94,7 @@ impl Workers {
             launcher,
             starting: Semaphore::new(MAX_STARTING),
             spare: Mutex::new(None),
-            untold: Mutex::new(None),
+            told: Mutex::new(None),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -125,14 +125,20 @@ impl Workers {
     /// Hands a job to a worker and waits for its answer. There always is one; where no worker can be reached it is
     /// `rejected` with `unavailable`. An accepted job comes with the connection that tells how it goes.
     ///
-    /// `job_id` is the one that the order names, see [`job_of`].
-    pub async fn submit(&self, job_id: JobId, cmd: Cmd) -> (CmdAck, Option<RunningJob>) {
+    /// `job_id` is the one that the order names, see [`job_of`]; `welcome` is the session's, which is only passed on where
+    /// no worker has seen it.
+    pub async fn submit(&self, job_id: JobId, cmd: Cmd, welcome: Option<Signed>) -> (CmdAck, Option<RunningJob>) {
         // The semaphore is never closed; were it, starting without a permit would be right.
         let _permit = self.inner.starting.acquire().await.ok();
-        let welcome = self.inner.untold.lock().await.clone();
+        let told = *self.inner.told.lock().await;
+        let welcome = welcome.filter(|welcome| told != Some(welcome.sig));
+        let shown = welcome.as_ref().map(|welcome| welcome.sig);
         let request = Request { v: VERSION, op: Op::Job(Box::new(JobOrder { cmd, welcome })) };
         match self.ask(&request, ACK_DEADLINE).await {
             Ok((Note::Ack(ack), connection)) => {
+                if shown.is_some() {
+                    *self.inner.told.lock().await = shown;
+                }
                 let running = matches!(ack.outcome, CmdOutcome::Accepted(_))
                     .then(|| RunningJob::new(ack.job_id, connection, Some(self.clone())));
                 (ack, running)
@@ -160,15 +166,15 @@ impl Workers {
         self.ask_for_description(Op::Describe).await
     }
 
-    /// Shows a worker the session's welcome, so that orders expire by the hub's clock and not by this host's, which may be
-    /// wrong. Where that fails the next job brings it along.
+    /// Shows a worker the session's welcome at once, so that orders expire by the hub's clock and not by this host's,
+    /// which may be wrong. Where that fails the next job brings it along.
     ///
     /// # Errors
     /// [`HandoverError`].
     pub async fn greet(&self, welcome: Signed) -> Result<Description, HandoverError> {
-        *self.inner.untold.lock().await = Some(welcome.clone());
+        let shown = welcome.sig;
         let description = self.ask_for_description(Op::Welcome(welcome)).await?;
-        *self.inner.untold.lock().await = None;
+        *self.inner.told.lock().await = Some(shown);
         Ok(description)
     }
 

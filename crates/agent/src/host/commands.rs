@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use job::{Identity, JobProcess, StartError, StartedJob, Step, start_job};
+pub use job::{Identity, JobProcess, ProcessEnd, Reaped, StartError, StartedJob, Step, reap, start_job};
 
 /// What a helper may say at most.
 const MAX_OUTPUT: u64 = 64 << 10;

@@ -100,7 +100,9 @@ mod tests {
         assert_eq!((user.uid, user.gid, user.home.as_str()), (33, 34, "/var/www"));
         assert_eq!(user.shell, "/usr/sbin/nologin");
         assert_eq!(parse_user("a:x:1:1::/home/a:").unwrap().shell, "/bin/sh");
-        for bad in ["", "#comment", "+::::::", "a:x:1", "a:x:x:1::/:/bin/sh", "a:x:-1:1::/:/bin/sh", ":x:0:0::/:/bin/sh"] {
+        for bad in
+            ["", "#comment", "+::::::", "a:x:1", "a:x:x:1::/:/bin/sh", "a:x:-1:1::/:/bin/sh", ":x:0:0::/:/bin/sh"]
+        {
             assert_eq!(parse_user(bad), None, "{bad}");
         }
     }

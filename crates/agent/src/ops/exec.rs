@@ -28,7 +28,9 @@ pub fn prepare(args: &ExecArgs, job_id: JobId) -> Result<JobProcess, JobError> {
     let (programs, argv) = match (&args.argv, &args.command) {
         (Some(argv), _) => (candidates(argv, env.get("PATH").map_or("", String::as_str))?, strings(argv)?),
         (None, Some(command)) => (strings(&[SHELL])?, strings(&["sh", "-c", command])?),
-        (None, None) => return Err(error("bad_arguments", "neither a command nor an argument vector is given".to_owned())),
+        (None, None) => {
+            return Err(error("bad_arguments", "neither a command nor an argument vector is given".to_owned()));
+        }
     };
     Ok(JobProcess {
         programs,
@@ -53,15 +55,17 @@ pub fn explain(args: &ExecArgs, failed: &StartError) -> JobError {
         }
         Step::Cwd => {
             let cwd = args.cwd.as_deref().unwrap_or("/");
-            error("no_such_directory", format!("the working directory {cwd} cannot be entered: {why}; create it or give another"))
+            error(
+                "no_such_directory",
+                format!("the working directory {cwd} cannot be entered: {why}; create it or give another"),
+            )
         }
         Step::Exec => {
             let program = args.argv.as_ref().and_then(|argv| argv.first()).map_or(SHELL, String::as_str);
             match (why.kind(), why.raw_os_error()) {
-                (io::ErrorKind::NotFound, _) => error(
-                    "no_such_program",
-                    format!("{program} was not found; install it, or give its full path"),
-                ),
+                (io::ErrorKind::NotFound, _) => {
+                    error("no_such_program", format!("{program} was not found; install it, or give its full path"))
+                }
                 (io::ErrorKind::PermissionDenied, _) => {
                     error("not_executable", format!("{program} may not be executed by this user: {why}"))
                 }
@@ -182,7 +186,8 @@ mod tests {
 
     #[test]
     fn an_unknown_user_is_named() {
-        let args = ExecArgs { command: Some("true".to_owned()), user: Some("no-such-user".to_owned()), ..ExecArgs::default() };
+        let args =
+            ExecArgs { command: Some("true".to_owned()), user: Some("no-such-user".to_owned()), ..ExecArgs::default() };
         let error = prepare(&args, job_id()).unwrap_err();
         assert_eq!(error.code, "no_such_user");
         assert!(error.message.contains("no-such-user"));

@@ -22,7 +22,9 @@ impl JobCgroup {
     /// Makes it, where this worker runs in a unit of its own and the kernel can kill a cgroup.
     #[must_use]
     pub fn make() -> Option<Self> {
-        let text = |path: &str| files::read(Path::new(path), MAX_FILE).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let text = |path: &str| {
+            files::read(Path::new(path), MAX_FILE).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        };
         let unit = unit_dir(&text("/proc/self/cgroup").ok()?, &text("/proc/self/mountinfo").ok()?)?;
         let unit = Dir::open(&unit).ok()?;
         let job = unit.make_dir(NAME, 0o755).ok()?;

@@ -13,15 +13,14 @@ pub mod tree;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use protocol::JobId;
 use tokio::time::Instant;
 
+use crate::host::commands::{self, ProcessEnd, Reaped};
 use crate::trust::Trust;
 use crate::trust::claims::Claims;
 use crate::verify;
@@ -43,20 +42,11 @@ const RAREST_NOTE: Duration = Duration::from_secs(30);
 /// Longest sleep; nothing depends on it.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// How a job's main process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MainEnd {
-    /// With an exit code.
-    Exited(i32),
-    /// By a signal.
-    Signaled(i32),
-}
-
 /// How a job went.
 #[derive(Debug)]
 pub struct Outcome {
     /// How its main process ended; `None` for one that could not be killed.
-    pub main: Option<MainEnd>,
+    pub main: Option<ProcessEnd>,
     /// Why it was ended, if it did not end by itself.
     pub cause: Option<Cause>,
     /// Processes that the kernel did not let go of.
@@ -73,8 +63,7 @@ impl Signals {
     /// # Errors
     /// When the kernel has no descriptor left.
     pub fn listen() -> nix::Result<Self> {
-        let heard: SigSet =
-            [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
+        let heard: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
         heard.thread_block()?;
         SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Self)
     }
@@ -118,7 +107,7 @@ pub struct Supervisor<'a> {
     peers: &'a mut Vec<Peer>,
     control: Option<Control>,
     cgroup: Option<JobCgroup>,
-    main_end: Option<MainEnd>,
+    main_end: Option<ProcessEnd>,
     /// Decided before the main process ended.
     cause: Option<Cause>,
     ending: Option<Ending>,
@@ -184,7 +173,7 @@ impl<'a> Supervisor<'a> {
             self.sleep(now);
         }
         // The machine goes down: TERM reaches job and worker together, and the job may be the faster one.
-        if self.signals.take() && self.main_end.is_some_and(|end| end == MainEnd::Signaled(Signal::SIGTERM as i32)) {
+        if self.signals.take() && self.main_end.is_some_and(|end| end == ProcessEnd::Signaled(Signal::SIGTERM as i32)) {
             self.cause.get_or_insert(Cause::Interrupted);
         }
         Outcome { main: self.main_end, cause: self.cause, immortal }
@@ -193,20 +182,16 @@ impl<'a> Supervisor<'a> {
     /// Takes note of everything that has ended; false when nothing is left.
     fn reap(&mut self) -> bool {
         loop {
-            let (pid, end) = match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, MainEnd::Exited(code)),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, MainEnd::Signaled(signal as i32)),
-                Ok(WaitStatus::StillAlive) => return true,
-                Err(Errno::ECHILD) => return false,
-                // A real-time signal has no name here, and waitpid says so after it has reaped.
-                Err(Errno::EINVAL) => continue,
-                _ => continue,
-            };
-            if pid == self.job.main {
-                self.main_end = Some(end);
-                if self.ending.is_none() {
-                    self.leftovers_at = Some(Instant::now() + LEFTOVER_PATIENCE);
+            match commands::reap() {
+                Reaped::Alive => return true,
+                Reaped::Nobody => return false,
+                Reaped::Ended(pid, end) if pid == self.job.main => {
+                    self.main_end = Some(end);
+                    if self.ending.is_none() {
+                        self.leftovers_at = Some(Instant::now() + LEFTOVER_PATIENCE);
+                    }
                 }
+                Reaped::Ended(..) => {}
             }
         }
     }
@@ -232,7 +217,8 @@ impl<'a> Supervisor<'a> {
             Step::Terminate => {
                 let processes = tree::own();
                 if self.ending.as_ref().is_some_and(|ending| ending.cause() == Cause::Leftovers) {
-                    let text = format!("[the job has ended; what it left running is ended too: {}]\n", names(&processes));
+                    let text =
+                        format!("[the job has ended; what it left running is ended too: {}]\n", names(&processes));
                     self.output.say(&text, now);
                 }
                 tree::terminate(&processes);

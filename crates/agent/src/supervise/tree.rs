@@ -89,7 +89,8 @@ pub fn orphans(noted: &[ProcessId], marker: &str) -> Vec<Process> {
     let processes = all();
     // The main process leads the session and is noted first.
     let is_own = |process: &Process| {
-        let of_session = noted.first().is_some_and(|main| process.session == main.pid && process.id.started >= main.started);
+        let of_session =
+            noted.first().is_some_and(|main| process.session == main.pid && process.id.started >= main.started);
         noted.contains(&process.id) || of_session || has_marker(process.id.pid, marker)
     };
     let mut own: Vec<Process> = processes.iter().filter(|process| is_own(process)).cloned().collect();

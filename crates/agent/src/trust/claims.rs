@@ -190,9 +190,9 @@ impl Claims {
     pub fn purge(&self, clocks: &[i64]) -> u32 {
         let mut purged = 0;
         for job_id in self.jobs() {
-            let expired = self.get(job_id).is_some_and(|claim| {
-                clocks.iter().all(|&now| now > claim.expires_at_ms.saturating_add(SAFETY_MS))
-            });
+            let expired = self
+                .get(job_id)
+                .is_some_and(|claim| clocks.iter().all(|&now| now > claim.expires_at_ms.saturating_add(SAFETY_MS)));
             if expired && !self.is_alive(job_id) && self.withdraw(job_id).is_ok() {
                 self.forget_tree(job_id);
                 let _ = self.dir.remove(format!("{job_id}{END}"));

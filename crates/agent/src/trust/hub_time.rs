@@ -33,7 +33,8 @@ impl Moment {
     /// # Errors
     /// When /proc is not there.
     pub fn now(clock: Clock) -> io::Result<Self> {
-        let text = |path: &str| files::read(path.as_ref(), MAX_FILE).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let text =
+            |path: &str| files::read(path.as_ref(), MAX_FILE).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let uptime = text("/proc/uptime")?;
         let uptime_ms = parse_uptime(&uptime).ok_or_else(|| io::Error::other("/proc/uptime holds no number"))?;
         let boot_id = text("/proc/sys/kernel/random/boot_id")?.trim().to_owned();

@@ -16,7 +16,7 @@ use super::learn_time;
 use super::peer::Peer;
 use super::wire::{JobOrder, MAX_CONTROL_REQUEST, Note};
 use crate::host::clock::Clock;
-use crate::host::commands::{StartedJob, start_job};
+use crate::host::commands::{ProcessEnd, StartedJob, start_job};
 use crate::host::files::Dir;
 use crate::ops;
 use crate::paths::Paths;
@@ -28,7 +28,7 @@ use crate::supervise::cgroup::JobCgroup;
 use crate::supervise::control::Control;
 use crate::supervise::ending::Cause;
 use crate::supervise::output::Output;
-use crate::supervise::{Job, MainEnd, Outcome, Signals, Supervisor};
+use crate::supervise::{Job, Outcome, Signals, Supervisor};
 use crate::trust::claims::{Claim, ClaimEnd, ClaimOutcome, Claims, Held};
 use crate::trust::hub_time::{HubTime, Moment};
 use crate::trust::{Trust, TrustError};
@@ -147,9 +147,8 @@ impl Accept {
             ClaimOutcome::Claimed(held) => held,
             // Another worker was given the same order at the same moment, and was faster.
             ClaimOutcome::Taken => {
-                return Err(already(paths, &claims, &moment, job_id).unwrap_or_else(|| {
-                    broken("the job was claimed before, and its claim is gone".to_owned())
-                }));
+                return Err(already(paths, &claims, &moment, job_id)
+                    .unwrap_or_else(|| broken("the job was claimed before, and its claim is gone".to_owned())));
             }
         };
         let meta = Meta {
@@ -174,13 +173,7 @@ impl Accept {
         let job_id = order.job_id;
         let ack = CmdAck { job_id, outcome: CmdOutcome::Accepted(Accepted { started_at_ms }) };
         peer.send(&Note::Ack(ack));
-        log::info!(
-            "job {job_id}: {} for {} {} ({})",
-            order.kind.name(),
-            order.actor.kind,
-            order.actor.name,
-            order.actor.id
-        );
+        log::info!("job {job_id}: {} for {} {}", order.kind.name(), order.actor.kind, order.actor.id);
 
         let mut output = Output::new(spool, clock);
         let mut peers = vec![peer];
@@ -196,9 +189,12 @@ impl Accept {
                 output.say("[the home directory cannot be entered, the command runs in /]\n", Instant::now());
             }
             let control = Control::open(paths, job_id, group)
-                .inspect_err(|error| log::warn!("job {job_id}: no control socket, a restarted agent cannot cancel it: {error}"))
+                .inspect_err(|error| {
+                    log::warn!("job {job_id}: no control socket, a restarted agent cannot cancel it: {error}");
+                })
                 .ok();
-            let job = Job { id: job_id, main: pid, started, timeout: order.timeout, trust: &trust, claims: &claims, relays };
+            let job =
+                Job { id: job_id, main: pid, started, timeout: order.timeout, trust: &trust, claims: &claims, relays };
             Supervisor::new(job, &signals, &mut output, &mut peers, control, cgroup).run()
         });
 
@@ -206,7 +202,9 @@ impl Accept {
         let lost_bytes = output.finish(now);
         let done = done(&order, outcome, started_at_ms, now - started, output.spooled());
         report(&done, lost_bytes, output.spool(), &mut peers);
-        if let Err(error) = claims.note_end(job_id, ClaimEnd { state: done.state.into(), next_offset: done.next_offset }) {
+        if let Err(error) =
+            claims.note_end(job_id, ClaimEnd { state: done.state.into(), next_offset: done.next_offset })
+        {
             log::warn!("job {job_id}: its end cannot be noted: {error}");
         }
         claims.forget_tree(job_id);
@@ -258,8 +256,8 @@ fn done(
         }
     };
     match outcome.main {
-        Some(MainEnd::Exited(code)) => done.exit_code = Some(code),
-        Some(MainEnd::Signaled(signal)) => done.signal = Some(signal),
+        Some(ProcessEnd::Exited(code)) => done.exit_code = Some(code),
+        Some(ProcessEnd::Signaled(signal)) => done.signal = Some(signal),
         None => {}
     }
     done.state = match outcome.cause {

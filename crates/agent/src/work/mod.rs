@@ -28,7 +28,7 @@ use crate::trust::hub_time::{HubTime, Moment};
 use peer::Peer;
 use wire::{Description, MAX_REQUEST, Note, Op};
 
-/// Longest line before it is known who sends it.
+/// Exit code of a worker that nobody with the right to do so connected to.
 const NO_RELAY: u8 = 2;
 
 /// Runs a worker on the connection that is its standard input.

@@ -24,10 +24,9 @@ pub(super) fn run(paths: &Paths) -> Swept {
     let (Ok(claims), Ok(moment)) = (Claims::open(paths), Moment::now(clock)) else { return Swept::default() };
     let mut swept = Swept::default();
     for job_id in claims.jobs() {
-        if claims.end(job_id).is_none() && !claims.is_alive(job_id) {
-            if bury(paths, &claims, &moment, job_id) {
-                swept.ended.push(job_id);
-            }
+        let is_dead = claims.end(job_id).is_none() && !claims.is_alive(job_id);
+        if is_dead && bury(paths, &claims, &moment, job_id) {
+            swept.ended.push(job_id);
         }
     }
     remove_sockets(paths, &claims);

@@ -89,6 +89,43 @@ impl<E: Into<io::Error>> From<E> for StartError {
     }
 }
 
+/// What became of the children of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaped {
+    /// This one has ended.
+    Ended(Pid, ProcessEnd),
+    /// There are some, and all of them live.
+    Alive,
+    /// There are none (any more).
+    Nobody,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessEnd {
+    /// With an exit code.
+    Exited(i32),
+    /// By a signal, which may be one without a name.
+    Signaled(i32),
+}
+
+/// Takes leave of one child that has ended, if one has.
+#[must_use]
+#[expect(unsafe_code, reason = "nix cannot say that a process was ended by a real-time signal")]
+pub fn reap() -> Reaped {
+    let mut status = 0;
+    // SAFETY: the status lives through the call.
+    match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+        0 => Reaped::Alive,
+        pid if pid > 0 && libc::WIFSIGNALED(status) => {
+            Reaped::Ended(Pid::from_raw(pid), ProcessEnd::Signaled(libc::WTERMSIG(status)))
+        }
+        pid if pid > 0 => Reaped::Ended(Pid::from_raw(pid), ProcessEnd::Exited(libc::WEXITSTATUS(status))),
+        _ if nix::errno::Errno::last_raw() == libc::EINTR => Reaped::Alive,
+        _ => Reaped::Nobody,
+    }
+}
+
 /// Starts a job, in `cgroup` (an open directory) where one is given.
 ///
 /// # Errors
@@ -195,7 +232,14 @@ impl Child<'_> {
             libc::setsid();
             // A worker that was started with ignored signals must not hand that on.
             for signal in 1..=LAST_SIGNAL {
-                libc::signal(signal, libc::SIG_DFL);
+                // The kernel's own struct, all zeros: the C library keeps two signals to itself.
+                libc::syscall(
+                    libc::SYS_rt_sigaction,
+                    signal,
+                    [0_u64; 4].as_ptr(),
+                    std::ptr::null::<u64>(),
+                    size_of::<u64>(),
+                );
             }
             let mut none = std::mem::zeroed::<libc::sigset_t>();
             libc::sigemptyset(&raw mut none);
