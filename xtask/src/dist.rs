@@ -23,7 +23,8 @@ pub(crate) fn dist() -> Result<()> {
     stage::stage(&dist.join("agents"), &agents)?;
 
     println!("Building the hub");
-    proc::run(proc::cargo().args(["build", "--release", "--package", "api", "--bin", "roadstead"]))?;
+    let hub = ["build", "--release", "--package", "api", "--bin", "roadstead", "--features", "jemalloc"];
+    proc::run(proc::cargo().args(hub))?;
     let hub = paths::target().join("release/roadstead");
     refuse_placeholder(&hub)?;
     std::fs::copy(&hub, dist.join("roadstead")).context("cannot copy the hub")?;

@@ -1,7 +1,7 @@
 //! Running other programs, in the foreground.
 
 use std::ffi::OsStr;
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -51,6 +51,24 @@ pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
     let status = child.wait()?;
     interrupt::check()?;
     Ok(status)
+}
+
+/// Runs to the end; what it prints is shown only when it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    interrupt::check()?;
+    let name = shown(command);
+    let mut output = tempfile::tempfile()?;
+    command.process_group(0).stdout(output.try_clone()?).stderr(output.try_clone()?);
+    let mut child = command.spawn().with_context(|| format!("cannot start `{name}`"))?;
+    let _foreground = Foreground::new(&child);
+    let status = child.wait()?;
+    interrupt::check()?;
+    if !status.success() {
+        output.rewind()?;
+        std::io::copy(&mut output, &mut std::io::stderr())?;
+        bail!("`{name}` ended with {status}");
+    }
+    Ok(())
 }
 
 /// Runs to the end and returns what it printed; what it says on stderr is shown.

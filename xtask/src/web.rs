@@ -16,7 +16,7 @@ pub(crate) fn build() -> Result<()> {
         return Ok(());
     }
     println!("Building the dashboard");
-    proc::run(npm(&app).args(["run", "build"]))?;
+    proc::run_quietly(npm(&app).args(["run", "build"]))?;
     write_stamp(BUILD_STAMP, &sources)
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn install_packages(dir: &Path) -> Result<()> {
         return Ok(());
     }
     println!("Installing npm packages for {}", dir.strip_prefix(paths::root()).unwrap_or(dir).display());
-    proc::run(npm(dir).args(["ci", "--no-audit", "--no-fund"]))?;
+    proc::run_quietly(npm(dir).args(["ci", "--no-audit", "--no-fund"]))?;
     write_stamp(&stamp, &wanted)
 }
 
