@@ -15,7 +15,7 @@ use protocol::frame::LOG_STREAM;
 use protocol::job::{CmdAck, CmdOutcome, RejectCode};
 use protocol::session::{Bye, ByeCode, WireError};
 use protocol::{BinaryFrame, EventId, JobId, Message, MessageId, Signed};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -380,6 +380,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     _ => return,
                 }
             }
+            // To close with something unread resets the connection, and the other side may lose what was just said.
+            let stream = self.socket.get_mut();
+            let mut unread = [0; 4096];
+            while matches!(stream.read(&mut unread).await, Ok(1..)) {}
         };
         // Whoever does not listen any more is not waited for.
         let _ = timeout(FAREWELL, last_words).await;
