@@ -31,9 +31,10 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
     checks::before_build(&mut run, parts)?;
     if checks::builds(&mut run)? {
         checks::generated_files(&mut run, parts)?;
-        rust::tests(&mut run, parts)?;
+        let agent = rust::agent(&mut run, parts)?;
+        rust::tests(&mut run, parts, &agent)?;
         if parts.browser {
-            browser::tests(&mut run)?;
+            browser::tests(&mut run, &agent)?;
         }
     } else {
         run.skip("all Rust and browser tests", "the build failed");

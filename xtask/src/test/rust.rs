@@ -1,7 +1,7 @@
 //! The Rust tests, with the real parts that they ask for.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -11,9 +11,8 @@ use crate::service::Postgres;
 use crate::tally::Tally;
 use crate::{agent_build, paths, proc, stage, vps_root};
 
-/// Prepares the parts, runs the tests, ends the parts.
-pub(super) fn tests(run: &mut Run, parts: Parts) -> Result<()> {
-    let mut environment: Vec<(&str, PathBuf)> = vec![("ROADSTEAD_TEST_HUB", paths::dev_binary("roadstead"))];
+/// The agent that the tests use: the one that is shipped, where it may be built.
+pub(super) fn agent(run: &mut Run, parts: Parts) -> Result<PathBuf> {
     let mut agent = paths::dev_binary("roadstead-agent");
     if parts.static_agent {
         run.check("static agent", || {
@@ -21,9 +20,15 @@ pub(super) fn tests(run: &mut Run, parts: Parts) -> Result<()> {
             Ok(())
         })?;
     }
+    Ok(agent)
+}
+
+/// Prepares the parts, runs the tests, ends the parts.
+pub(super) fn tests(run: &mut Run, parts: Parts, agent: &Path) -> Result<()> {
+    let mut environment: Vec<(&str, PathBuf)> = vec![("ROADSTEAD_TEST_HUB", paths::dev_binary("roadstead"))];
     let agents = paths::cache().join("agents");
-    run.check("agents directory", || stage::stage_dev(&agents, &agent))?;
-    environment.push(("ROADSTEAD_TEST_AGENT", agent));
+    run.check("agents directory", || stage::stage_dev(&agents, agent))?;
+    environment.push(("ROADSTEAD_TEST_AGENT", agent.to_owned()));
     environment.push(("ROADSTEAD_TEST_AGENTS_DIR", agents));
     if parts.vps {
         run.check("VPS image", || {
