@@ -101,7 +101,7 @@ impl Hub {
         args.extend(["--listen".to_owned(), format!("{}:{}", self.options.address, self.port)]);
         args.extend(["--public-url".to_owned(), self.url()]);
         if self.options.tls {
-            args.extend(["--tls".to_owned(), "self-signed".to_owned()]);
+            args.extend(["--tls-mode".to_owned(), "self_signed".to_owned()]);
         }
         if let Some(agents) = &self.options.agents_dir {
             args.extend(["--agents-dir".to_owned(), agents.display().to_string()]);

@@ -29,8 +29,16 @@ struct Told {
 }
 
 impl Watches {
-    /// Somebody looks from `now` on. The shortest interval and the latest end win. Returns what the agent must be told.
-    pub(super) fn add(&mut self, server: ServerId, now: Timestamp, interval: Duration, ttl: Duration) -> Option<Watch> {
+    /// Somebody looks from `now` on. The shortest interval and the latest end win. Returns what the agent must be told,
+    /// if it is there.
+    pub(super) fn add(
+        &mut self,
+        server: ServerId,
+        now: Timestamp,
+        interval: Duration,
+        ttl: Duration,
+        connected: bool,
+    ) -> Option<Watch> {
         self.servers.retain(|_, active| active.until > now);
         let until = now.plus(ttl);
         let active = self.servers.entry(server).or_insert(Active { interval, until, told: None });
@@ -38,11 +46,11 @@ impl Watches {
         active.interval = active.interval.min(interval);
         active.until = active.until.max(until);
         let active = *active;
-        let fresh = active.told.is_some_and(|told| {
+        let knows = active.told.is_some_and(|told| {
             let left = told.until.since(now);
             told.interval == active.interval && left * 2 > active.until.since(now)
         });
-        if fresh { None } else { self.tell(server, now) }
+        if knows || !connected { None } else { self.tell(server, now) }
     }
 
     /// What an agent that connects must be told, if anybody looks at its server.
@@ -76,13 +84,13 @@ mod tests {
         let server = ServerId::new(Uuid::from_u128(1));
         let (slow, fast, ttl) = (Duration::from_secs(2), Duration::from_millis(500), Duration::from_secs(30));
         let mut watches = Watches::default();
-        assert_eq!(watches.add(server, at(0), slow, ttl), Some(Watch { interval_ms: 2000, ttl_s: 30 }));
-        assert_eq!(watches.add(server, at(1_000), slow, ttl), None, "the agent knows");
-        assert_eq!(watches.add(server, at(2_000), fast, ttl), Some(Watch { interval_ms: 500, ttl_s: 30 }));
-        assert_eq!(watches.add(server, at(20_000), slow, ttl), Some(Watch { interval_ms: 500, ttl_s: 30 }), "renewed");
+        assert_eq!(watches.add(server, at(0), slow, ttl, true), Some(Watch { interval_ms: 2000, ttl_s: 30 }));
+        assert_eq!(watches.add(server, at(1_000), slow, ttl, true), None, "the agent knows");
+        assert_eq!(watches.add(server, at(2_000), fast, ttl, true), Some(Watch { interval_ms: 500, ttl_s: 30 }));
+        assert_eq!(watches.add(server, at(20_000), slow, ttl, true), Some(Watch { interval_ms: 500, ttl_s: 30 }), "renewed");
         watches.untell(server);
         assert_eq!(watches.tell(server, at(40_000)), Some(Watch { interval_ms: 500, ttl_s: 10 }));
         assert_eq!(watches.tell(server, at(50_000)), None, "nobody looks");
-        assert_eq!(watches.add(server, at(60_000), slow, ttl), Some(Watch { interval_ms: 2000, ttl_s: 30 }));
+        assert_eq!(watches.add(server, at(60_000), slow, ttl, true), Some(Watch { interval_ms: 2000, ttl_s: 30 }));
     }
 }
