@@ -109,16 +109,24 @@ async fn no_job_starts_when_there_is_no_room_for_its_log() {
     host.policy(&format!("[limits]\nfree_bytes = {}\n", i64::MAX));
     let (ack, _) = host.submit(&host.body(&command("true"))).await;
     assert_eq!(support::rejection(&ack), Some(protocol::job::RejectCode::NoSpace), "{ack:?}");
+    host.policy("[limits]\nfree_bytes = 0\n");
+    assert_eq!(host.sh("echo ok").await.log.out(), "ok\n");
+}
+
+#[tokio::test]
+async fn all_logs_together_are_limited_until_the_hub_has_them() {
+    let host = Host::new();
     host.policy("[limits]\ntotal_bytes = 1000\n");
     host.sh("head -c 2000 /dev/zero").await;
-    let (ack, _) = host.submit(&host.body(&command("true"))).await;
-    assert_eq!(support::rejection(&ack), Some(protocol::job::RejectCode::NoSpace), "{ack:?}");
-    // Once the hub has the log, there is room again.
+    let finished = host.sh("head -c 1000000 /dev/zero; echo the end").await;
+    assert_eq!(finished.done.state, EndState::Succeeded, "the job never noticed");
+    assert!(finished.log.gap_bytes > 0 && finished.log.bytes(LogStream::Out).ends_with(b"the end\n"));
     let spool = host.spool();
     for job in spool.jobs().unwrap() {
+        host.ended(job.job_id);
         spool.forget(job.job_id).unwrap();
     }
-    assert_eq!(host.sh("echo ok").await.log.out(), "ok\n");
+    assert_eq!(host.sh("head -c 1000000 /dev/zero").await.log.gap_bytes, 0, "there is room again");
 }
 
 #[tokio::test]

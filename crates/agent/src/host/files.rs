@@ -36,7 +36,9 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// When it cannot be read or is longer.
 pub fn read_file(file: &File, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Files of /proc say that they are empty.
+    let length = file.metadata().map_or(0, |metadata| metadata.len()).max(500);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(limit).min(limit).saturating_add(1));
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(bound).read_to_end(&mut bytes)?;
     if bytes.len() > limit {

@@ -30,29 +30,20 @@ impl Default for Limits {
     }
 }
 
-/// Why the spool takes nothing more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// [`Limits::total_bytes`] are waiting for the hub.
-    Spool,
-    /// Less than [`Limits::free_bytes`] are left on the file system.
-    Disk,
-}
-
 impl Limits {
-    /// Whether something new may be written into `spool` now. Logs that are kept only for local inspection make room.
+    /// Whether a new segment may be begun in `spool` now.
     #[must_use]
-    pub fn check(&self, spool: &Dir) -> Option<Full> {
-        if self.total_bytes < unacknowledged_bytes(spool) {
-            return Some(Full::Spool);
-        }
+    pub fn has_room(&self, spool: &Dir) -> bool {
+        unacknowledged_bytes(spool) <= self.total_bytes && self.has_free_space(spool)
+    }
+
+    /// Whether the file system has space. Logs that are kept only for local inspection make room.
+    #[must_use]
+    pub fn has_free_space(&self, spool: &Dir) -> bool {
         if free_bytes(spool) < self.free_bytes {
             drop_acknowledged(spool);
-            if free_bytes(spool) < self.free_bytes {
-                return Some(Full::Disk);
-            }
         }
-        None
+        free_bytes(spool) >= self.free_bytes
     }
 }
 

@@ -17,7 +17,7 @@ use protocol::job::{EndState, JobDone, JobError, SpoolState};
 use protocol::session::HelloJob;
 
 pub use format::Meta;
-pub use limits::{Full, Limits};
+pub use limits::Limits;
 pub use reader::{Chunk, LogReader};
 
 use crate::host::files::Dir;

@@ -71,30 +71,25 @@ impl SpoolWriter {
             other => other?,
         };
         match write_meta(&dir, meta) {
-            Ok(alive) => Ok(Self {
-                spool,
-                dir,
-                limits,
-                _alive: alive,
-                segments: VecDeque::new(),
-                file: None,
-                end: None,
-                next_offset: 0,
-                dropping: None,
-            }),
+            Ok(alive) => {
+                let mut writer = Self {
+                    spool,
+                    dir,
+                    limits,
+                    _alive: alive,
+                    segments: VecDeque::new(),
+                    file: None,
+                    end: None,
+                    next_offset: 0,
+                    dropping: None,
+                };
+                writer.reserve_end();
+                Ok(writer)
+            }
             Err(error) => {
                 let _ = spool.remove_flat_dir(&name);
                 Err(error)
             }
-        }
-    }
-
-    /// Takes room for the end record. Without it a disk that fills up later costs the outcome of a job.
-    pub fn reserve_end(&mut self) {
-        if let Ok(file) = self.dir.create(END_NEW, FILE_MODE) {
-            // Not every file system can; there the record has to find room at the end.
-            let _ = fallocate(&file, FallocateFlags::empty(), 0, END_ROOM);
-            self.end = Some(file);
         }
     }
 
@@ -158,6 +153,15 @@ impl SpoolWriter {
         self.dir.sync()
     }
 
+    /// Takes room for the end record. Without it a disk that fills up later costs the outcome of a job.
+    fn reserve_end(&mut self) {
+        if let Ok(file) = self.dir.create(END_NEW, FILE_MODE) {
+            // Not every file system can; there the record has to find room at the end.
+            let _ = fallocate(&file, FallocateFlags::empty(), 0, END_ROOM);
+            self.end = Some(file);
+        }
+    }
+
     fn has_room(&mut self) -> bool {
         if self.waiting_bytes() >= self.limits.job_bytes {
             self.forget_freed();
@@ -165,7 +169,7 @@ impl SpoolWriter {
                 return false;
             }
         }
-        !self.needs_segment() || self.limits.check(&self.spool).is_none()
+        !self.needs_segment() || self.limits.has_room(&self.spool)
     }
 
     fn waiting_bytes(&self) -> u64 {

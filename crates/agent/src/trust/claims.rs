@@ -67,7 +67,7 @@ pub struct Claims {
 
 /// Holds a claim while its job runs.
 #[derive(Debug)]
-pub struct Held(#[expect(dead_code, reason = "dropping it lets go of the lock")] Flock<File>);
+pub struct Held(Flock<File>);
 
 /// What became of an attempt to claim.
 #[derive(Debug)]
@@ -91,13 +91,13 @@ impl Claims {
         Ok(Self { dir })
     }
 
-    /// Claims a job; on disk before this returns.
+    /// Claims a job. Nothing of it may run before [`Claims::make_durable`].
     ///
     /// # Errors
-    /// When the disk fails. The job is then not claimed, as far as anybody can see.
+    /// When the disk is full or fails. The job is then not claimed.
     pub fn claim(&self, claim: &Claim) -> io::Result<ClaimOutcome> {
         let name = claim.job_id.to_string();
-        if self.dir.stat(&name).is_ok() {
+        if self.contains(claim.job_id) {
             return Ok(ClaimOutcome::Taken);
         }
         // Whoever sees the name sees all of the content, and the lock.
@@ -106,15 +106,25 @@ impl Claims {
         let file = self.dir.create(&unnamed, MODE)?;
         let made = self.make(file, claim, &unnamed, &name);
         let _ = self.dir.remove(&unnamed);
-        let held = match made {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(ClaimOutcome::Taken),
-            other => other?,
-        };
-        if let Err(error) = held.sync_all().and_then(|()| self.dir.sync()) {
-            self.withdraw(claim.job_id)?;
-            return Err(error);
+        match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(ClaimOutcome::Taken),
+            other => other.map(|held| ClaimOutcome::Claimed(Held(held))),
         }
-        Ok(ClaimOutcome::Claimed(Held(held)))
+    }
+
+    /// Brings a claim onto the disk, name and content.
+    ///
+    /// # Errors
+    /// When the disk fails; then the claim has to be withdrawn.
+    pub fn make_durable(&self, held: &Held) -> io::Result<()> {
+        held.0.sync_all()?;
+        self.dir.sync()
+    }
+
+    /// Whether a job was ever claimed here.
+    #[must_use]
+    pub fn contains(&self, job_id: JobId) -> bool {
+        self.dir.stat(job_id.to_string()).is_ok()
     }
 
     fn make(&self, file: File, claim: &Claim, unnamed: &str, name: &str) -> io::Result<Flock<File>> {

@@ -23,7 +23,7 @@ use crate::paths::Paths;
 use crate::policy::Policy;
 use crate::spool::limits::is_full;
 use crate::spool::writer::SpoolWriter;
-use crate::spool::{Full, Meta, Spool};
+use crate::spool::{Meta, Spool};
 use crate::supervise::cgroup::JobCgroup;
 use crate::supervise::control::Control;
 use crate::supervise::ending::Cause;
@@ -121,16 +121,9 @@ impl Accept {
         };
         let spool_dir = Dir::open(&paths.spool_dir()).map_err(unusable)?;
         let limits = policy.limits();
-        match limits.check(&spool_dir) {
-            None => {}
-            Some(Full::Disk) => {
-                let message = format!("less than {} MiB are free on the server's disk", limits.free_bytes >> 20);
-                return Err(reject(RejectCode::NoSpace, message));
-            }
-            Some(Full::Spool) => {
-                let message = format!("{} MiB of logs wait for the hub already", limits.total_bytes >> 20);
-                return Err(reject(RejectCode::NoSpace, message));
-            }
+        if !limits.has_free_space(&spool_dir) {
+            let message = format!("less than {} MiB are free on the server's disk", limits.free_bytes >> 20);
+            return Err(reject(RejectCode::NoSpace, message));
         }
         let group = spool_dir.metadata().map_err(unusable)?.gid();
         let signals = Signals::listen().map_err(|errno| unusable(errno.into()))?;
@@ -157,7 +150,12 @@ impl Accept {
             expires_at_ms: order.expires_at_ms,
             boot_id: moment.boot_id,
         };
-        let spool = SpoolWriter::create(spool_dir, &meta, limits).map_err(|error| {
+        // Place first, then the disk: what is made before is on it too, and nothing waits for a second turn.
+        let made = SpoolWriter::create(spool_dir, &meta, limits).and_then(|spool| {
+            claims.make_durable(&held)?;
+            Ok(spool)
+        });
+        let spool = made.map_err(|error| {
             // Nothing has run, and nothing has been said: as if the order had never come.
             match claims.withdraw(job_id) {
                 Ok(()) => unusable(error),
@@ -182,7 +180,6 @@ impl Accept {
             start_job(&process, cgroup.as_ref().map(JobCgroup::directory))
                 .map_err(|error| ops::explain(&order.kind, &error))
         });
-        output.spool().reserve_end();
         let outcome = begun.map(|StartedJob { pid, out, err, cwd_missed }| {
             output.connect(out, err);
             if cwd_missed {
@@ -276,8 +273,7 @@ fn done(
 
 /// The answer to an order that has been claimed before; `None` for a new one.
 fn already(paths: &Paths, claims: &Claims, moment: &Moment, job_id: JobId) -> Option<Note> {
-    let is_claimed = claims.get(job_id).is_some() || claims.jobs().contains(&job_id);
-    if !is_claimed {
+    if !claims.contains(job_id) {
         return None;
     }
     let is_alive = claims.is_alive(job_id);
