@@ -23,7 +23,7 @@ create table servers (
     version bigint not null
 );
 create index servers_by_name on servers (workspace_id, name_key, id);
-create index servers_by_status on servers (status);
+create index servers_by_status on servers (workspace_id, status);
 
 -- The same labels as rows of `key:value`, for filters.
 create table server_labels (

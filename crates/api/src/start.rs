@@ -121,6 +121,7 @@ pub async fn start_background(app: &App) {
     crate::audit::start(app);
     crate::auth::start(app);
     crate::enrollment::start(app).await;
+    crate::metrics::start(app);
     crate::servers::start(app);
     crate::jobs::spawn(app);
 }

@@ -13,9 +13,15 @@ mod rate;
 mod reader;
 mod registry;
 mod routes;
+#[cfg(any(test, feature = "testing"))]
+pub mod scripted;
 mod session;
 mod session_key;
 mod socket;
+#[cfg(test)]
+pub(crate) mod test_link;
+#[cfg(test)]
+mod tests;
 
 pub use link::{AgentLink, LinkClosed};
 pub use registry::Registry;

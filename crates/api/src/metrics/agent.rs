@@ -10,7 +10,10 @@ use crate::hub::Hub;
 /// Takes a sample: shows it to whoever looks, keeps it for history.
 pub fn heartbeat(hub: &Hub, link: &AgentLink, beat: Heartbeat) {
     let now = hub.now();
-    let (live, _) = hub.metrics.rings().entry(link.server_id).or_default().take(beat, now);
+    let (live, closed) = hub.metrics.rings().entry(link.server_id).or_default().take(beat, now);
+    if let Some(minute) = closed {
+        hub.metrics.push(link.server_id, minute);
+    }
     match serde_json::to_value(live) {
         Ok(data) => events::announce_live(
             hub,

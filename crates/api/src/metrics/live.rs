@@ -44,6 +44,29 @@ impl Live {
     }
 }
 
+/// The last half hour of a server, one point a minute, oldest first; gaps are null.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Spark {
+    /// Seconds between two points.
+    pub step_s: u32,
+    /// Busy share of all processors.
+    pub cpu_percent: Vec<Option<f64>>,
+    /// Used of total memory.
+    pub memory_percent: Vec<Option<f64>>,
+}
+
+impl Spark {
+    /// From one row a minute.
+    pub(super) fn new(rows: &[Row]) -> Self {
+        let values = |shown: Shown| rows.iter().map(|row| shown.value(row)).collect();
+        Self {
+            step_s: 60,
+            cpu_percent: values(Shown::Stored(Series::CpuPercent)),
+            memory_percent: values(Shown::MemoryPercent),
+        }
+    }
+}
+
 /// The newest sample in full. Without one, lists are empty and the rest is null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Detail {

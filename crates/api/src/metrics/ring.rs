@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use protocol::heartbeat::Heartbeat;
 
 use super::live::Live;
+use super::mean::Mean;
 use super::sample::{self, Counters};
-use super::series::{EMPTY, Row};
+use super::series::Row;
 use crate::clock::Timestamp;
 
 /// Minutes since 1970.
@@ -33,6 +34,8 @@ pub(super) struct Ring {
     counters: Counters,
     current: Option<Current>,
     minutes: VecDeque<(Minute, Row)>,
+    /// Minutes before this one are in stored blocks.
+    packed_until: Minute,
     raw: VecDeque<(Timestamp, Row)>,
 }
 
@@ -46,8 +49,7 @@ struct Latest {
 #[derive(Debug)]
 struct Current {
     minute: Minute,
-    sums: Box<[f64; super::series::Series::COUNT]>,
-    counts: [u16; super::series::Series::COUNT],
+    mean: Box<Mean>,
 }
 
 /// A minute that is over.
@@ -60,7 +62,8 @@ impl Ring {
         let row = sample::row(&beat, &counters, &self.counters);
         let live = Live::new(now, &row, beat.uptime_s);
         let closed = self.close_before(minute_of(now));
-        self.current.get_or_insert_with(|| Current::new(minute_of(now))).add(&row);
+        let minute = minute_of(now);
+        self.current.get_or_insert_with(|| Current { minute, mean: Box::default() }).mean.add(&row, 1.0);
         self.keep_raw(now, row);
         self.counters = counters;
         self.latest = Some(Box::new(Latest { live, beat: sample::bounded(beat) }));
@@ -70,7 +73,7 @@ impl Ring {
     /// Ends the current minute when it lies before `minute`.
     pub(super) fn close_before(&mut self, minute: Minute) -> Option<Closed> {
         let current = self.current.take_if(|current| current.minute < minute)?;
-        let closed = (current.minute, current.mean());
+        let closed = (current.minute, current.mean.row());
         self.insert(closed);
         Some(closed)
     }
@@ -87,21 +90,38 @@ impl Ring {
         }
     }
 
-    /// Forgets rows before `minute`.
-    pub(super) fn forget_before(&mut self, minute: Minute) {
-        while self.minutes.front().is_some_and(|(first, _)| *first < minute) {
+    /// Rows before `minute` are in stored blocks now.
+    pub(super) fn packed(&mut self, minute: Minute) {
+        self.packed_until = self.packed_until.max(minute);
+    }
+
+    /// Forgets rows before `minute` that are in stored blocks.
+    pub(super) fn forget_packed_before(&mut self, minute: Minute) {
+        let until = minute.min(self.packed_until);
+        while self.minutes.front().is_some_and(|(first, _)| *first < until) {
             self.minutes.pop_front();
         }
     }
 
-    /// Rows from `from` to before `to`, oldest first.
-    pub(super) fn minutes(&self, from: Minute, to: Minute) -> impl Iterator<Item = &Closed> {
-        self.minutes.iter().filter(move |(minute, _)| (from..to).contains(minute))
+    /// Rows before `until` that are in no stored block, oldest first.
+    pub(super) fn unpacked(&self, until: Minute) -> impl Iterator<Item = &Closed> {
+        self.minutes.iter().filter(move |(minute, _)| (self.packed_until..until).contains(minute))
+    }
+
+    /// Rows from `from` to before `to`, oldest first, the current minute so far among them.
+    pub(super) fn minutes(&self, from: Minute, to: Minute) -> impl Iterator<Item = Closed> {
+        let all = self.minutes.iter().copied().chain(self.current());
+        all.filter(move |(minute, _)| (from..to).contains(minute))
+    }
+
+    /// Rows that no stored block holds, oldest first, the current minute so far among them.
+    pub(super) fn fresh(&self) -> impl Iterator<Item = Closed> {
+        self.unpacked(Minute::MAX).copied().chain(self.current())
     }
 
     /// The row of the current minute so far.
-    pub(super) fn current(&self) -> Option<Closed> {
-        self.current.as_ref().map(|current| (current.minute, current.mean()))
+    fn current(&self) -> Option<Closed> {
+        self.current.as_ref().map(|current| (current.minute, current.mean.row()))
     }
 
     /// Raw samples, oldest first.
@@ -148,34 +168,6 @@ impl Ring {
     }
 }
 
-impl Current {
-    fn new(minute: Minute) -> Self {
-        let counts = [0; super::series::Series::COUNT];
-        Self { minute, sums: Box::new([0.0; super::series::Series::COUNT]), counts }
-    }
-
-    fn add(&mut self, row: &Row) {
-        for ((sum, count), value) in self.sums.iter_mut().zip(&mut self.counts).zip(row) {
-            if value.is_finite() && *count < u16::MAX {
-                *sum += f64::from(*value);
-                *count += 1;
-            }
-        }
-    }
-
-    fn mean(&self) -> Row {
-        let mut row = EMPTY;
-        for ((slot, sum), count) in row.iter_mut().zip(self.sums.iter()).zip(self.counts) {
-            if count > 0 {
-                #[expect(clippy::cast_possible_truncation, reason = "a mean of such numbers is one")]
-                let mean = (sum / f64::from(count)) as f32;
-                *slot = mean;
-            }
-        }
-        row
-    }
-}
-
 /// The minute of a moment.
 pub(super) fn minute_of(at: Timestamp) -> Minute {
     at.as_s().div_euclid(60)
@@ -183,7 +175,7 @@ pub(super) fn minute_of(at: Timestamp) -> Minute {
 
 #[cfg(test)]
 mod tests {
-    use super::super::series::{Series, get};
+    use super::super::series::{EMPTY, Series, get};
     use super::*;
     use protocol::heartbeat::Cpu;
 
@@ -205,8 +197,8 @@ mod tests {
         assert_eq!(live.cpu_percent, 90.0);
         let (minute, row) = closed.unwrap();
         assert_eq!((minute, get(&row, Series::CpuPercent)), (0, 20.0));
-        assert_eq!(ring.minutes(0, 10).count(), 1);
-        assert_eq!(ring.current().unwrap().0, 1);
+        assert_eq!(ring.minutes(0, 1).count(), 1);
+        assert_eq!(ring.minutes(1, 2).count(), 1, "the current one shows as well");
     }
 
     #[test]
@@ -235,8 +227,12 @@ mod tests {
         for minute in [5, 3, 4, 4] {
             ring.insert((minute, EMPTY));
         }
-        assert_eq!(ring.minutes(0, 10).map(|(minute, _)| *minute).collect::<Vec<_>>(), [3, 4, 5]);
-        ring.forget_before(5);
-        assert_eq!(ring.minutes(0, 10).count(), 1);
+        assert_eq!(ring.minutes(0, 10).map(|(minute, _)| minute).collect::<Vec<_>>(), [3, 4, 5]);
+        ring.forget_packed_before(5);
+        assert_eq!(ring.minutes(0, 10).count(), 3, "nothing is forgotten before it is stored");
+        ring.packed(4);
+        ring.forget_packed_before(5);
+        assert_eq!(ring.minutes(0, 10).count(), 2);
+        assert_eq!(ring.fresh().count(), 2);
     }
 }

@@ -1,27 +1,53 @@
 //! Servers: what they are, whether they can be reached, who may change them.
+//!
+//! Presence has one writer: connections only note what happened, the `presence` reconciler makes it durable and
+//! announces it. [`agent`] takes what agents say about themselves.
 
 pub mod agent;
 mod facts;
+mod list;
 mod model;
 mod presence;
+mod routes;
 mod state;
 mod store;
 mod task;
+#[cfg(test)]
+mod tests;
 mod view;
 mod watch;
 
+use std::time::Duration;
+
+use protocol::session::ByeCode;
+use protocol::{Message, ServerId};
+use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+
 pub use facts::{AgentFacts, Facts, HostFacts, PolicyFacts, PolicyOrigin};
+pub use list::{Filter, Sort, Totals};
 pub use model::{Labels, Name, NewServer, Server, Status};
 pub use state::State;
 pub use store::AgentIdentity;
 pub use task::{start, sweep};
-pub use view::ServerView;
+pub use view::{ServerDetail, ServerView};
 
+use crate::access::verbs::{ServersManage, ServersRead};
+use crate::access::{Authorized, Workspace};
+use crate::audit::{Outcome, Subject};
 use crate::db::Conn;
 use crate::error::{Error, Result};
-use crate::hub::{Hub, Unit};
+use crate::events::{Change, ChangeSubject};
+use crate::http::etag::{self, IfMatch};
+use crate::http::page::{self, Cursor, Limit};
+use crate::hub::{App, Hub, Unit};
 use crate::secret::TokenDigest;
-use protocol::ServerId;
+use crate::{jobs, metrics};
+
+/// The routes of this slice.
+pub fn routes() -> OpenApiRouter<App> {
+    routes::routes()
+}
 
 /// Adds a server that registers. The caller audits it and commits.
 ///
@@ -66,7 +92,169 @@ pub async fn by_agent_token(hub: &Hub, token: TokenDigest) -> Result<Option<Agen
     Ok(store::by_token(&mut session.conn(), token).await?)
 }
 
-/// Routes of servers.
-pub fn routes() -> utoipa_axum::router::OpenApiRouter<crate::hub::App> {
-    utoipa_axum::router::OpenApiRouter::new()
+/// Whether there is such a server, whoever owns it: for what is kept about servers in other stores.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn exists(hub: &Hub, id: ServerId) -> Result<bool> {
+    let mut session = hub.db.read().await?;
+    Ok(store::exists(&mut session.conn(), id).await?)
+}
+
+/// A page of servers.
+#[derive(Debug)]
+pub struct Listing {
+    /// The servers.
+    pub servers: Vec<Server>,
+    /// Where the next page starts.
+    pub next_cursor: Option<Cursor>,
+    /// How many pass the filter, by status.
+    pub totals: Totals,
+}
+
+/// Lists servers of the caller's workspace.
+///
+/// # Errors
+/// 400 when the cursor is not one of this list.
+pub async fn list(
+    hub: &Hub,
+    workspace: &Authorized<Workspace, ServersRead>,
+    filter: &Filter,
+    sort: Sort,
+    cursor: Option<&Cursor>,
+    limit: Limit,
+) -> Result<Listing> {
+    let workspace_id = workspace.resource.id;
+    let after = sort.after(cursor)?;
+    let mut session = hub.db.read().await?;
+    let request = list::PageRequest { workspace_id, filter, sort, after, rows: limit.with_next() };
+    let rows = store::page::page(&mut session.conn(), request).await?;
+    let totals = store::page::totals(&mut session.conn(), workspace_id, filter).await?;
+    let (rows, next_cursor) = page::cut(rows, limit, |row| list::After {
+        sort: sort.name().to_owned(),
+        rank: row.rank,
+        name_key: row.name_key.clone(),
+        id: row.server.id.to_string(),
+    })?;
+    Ok(Listing { servers: rows.into_iter().map(|row| row.server).collect(), next_cursor, totals })
+}
+
+/// What to change of a server; what is not given stays.
+#[derive(Debug, Clone, Default)]
+pub struct Patch {
+    /// Another name.
+    pub name: Option<Name>,
+    /// Other labels.
+    pub labels: Option<Labels>,
+}
+
+/// Changes name or labels.
+///
+/// # Errors
+/// 412 when somebody else changed it since it was read.
+pub async fn update(
+    hub: &Hub,
+    server: Authorized<Server, ServersManage>,
+    patch: Patch,
+    if_match: IfMatch,
+) -> Result<Server> {
+    let actor = server.actor;
+    let mut unit = hub.begin().await?;
+    let before = reload(&mut unit, &server.resource).await?;
+    if_match.check(before.version)?;
+    let name = patch.name.unwrap_or_else(|| Name::stored(&before.name));
+    let labels = patch.labels.unwrap_or_else(|| before.labels.0.clone());
+    let hostname = before.host.as_ref().map(|host| host.hostname.as_str()).unwrap_or_default();
+    let edited = store::Edited { id: before.id, version: before.version, name: &name, labels: &labels, hostname };
+    if store::update(&mut unit.conn(), edited).await? == 0 {
+        return Err(etag::stale());
+    }
+    let details = json!({
+        "name": { "from": before.name, "to": name.as_str() },
+        "labels": { "from": before.labels.0, "to": labels },
+    });
+    unit.audit(&actor, "server.update", subject(&before), Outcome::Ok, details).await?;
+    let after = reload(&mut unit, &before).await?;
+    unit.announce(view::change(hub, "server.updated", &after)?);
+    unit.commit().await?;
+    Ok(after)
+}
+
+/// Revokes the agent token and closes the connection. Revoking twice changes nothing.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn revoke(hub: &Hub, server: Authorized<Server, ServersManage>) -> Result<Server> {
+    let (actor, server) = (server.actor, server.resource);
+    let mut unit = hub.begin().await?;
+    if store::revoke(&mut unit.conn(), server.id, hub.now()).await? == 0 {
+        return reload(&mut unit, &server).await;
+    }
+    unit.audit(&actor, "server.revoke", subject(&server), Outcome::Ok, json!({})).await?;
+    let after = reload(&mut unit, &server).await?;
+    unit.announce(Change {
+        workspace_id: after.workspace_id,
+        kind: "server.status",
+        subject: ChangeSubject { kind: "server", id: after.id.to_string() },
+        data: json!({ "status": after.status, "last_seen_at": after.last_seen_at }),
+    });
+    unit.announce(view::change(hub, "server.updated", &after)?);
+    unit.commit().await?;
+    cut_off(hub, server.id);
+    Ok(after)
+}
+
+/// Removes a server with everything that is kept of it, except what the audit log says.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn remove(hub: &Hub, server: Authorized<Server, ServersManage>) -> Result<()> {
+    let (actor, server) = (server.actor, server.resource);
+    let mut unit = hub.begin().await?;
+    jobs::agent::server_removed(hub, &mut unit, server.id).await?;
+    if store::delete(&mut unit.conn(), server.id).await? == 0 {
+        return Err(Error::not_found("server"));
+    }
+    unit.audit(&actor, "server.delete", subject(&server), Outcome::Ok, json!({})).await?;
+    unit.announce(Change {
+        workspace_id: server.workspace_id,
+        kind: "server.deleted",
+        subject: ChangeSubject { kind: "server", id: server.id.to_string() },
+        data: json!({ "name": server.name }),
+    });
+    unit.commit().await?;
+    cut_off(hub, server.id);
+    if let Err(error) = metrics::forget(hub, server.id).await {
+        // The history's own reconciler finds what is left.
+        tracing::warn!(server.id = %server.id, error = %error.chain(), "history of a removed server is still there");
+    }
+    Ok(())
+}
+
+/// Has a server send samples faster for a while.
+pub fn watch(hub: &Hub, server: &Authorized<Server, ServersRead>, interval: Duration, ttl: Duration) {
+    let id = server.resource.id;
+    let link = hub.gateway.link(id);
+    let mut watches = hub.servers.watches();
+    let told = watches.add(id, hub.now(), interval, ttl, link.is_some());
+    drop(watches);
+    if let (Some(link), Some(watch)) = (link, told) {
+        // A link that closed meanwhile: the next connection is told.
+        let _ = link.send(Message::Watch(watch), None);
+    }
+}
+
+/// A revoked or removed server must not act any more, and nobody waits for it.
+fn cut_off(hub: &Hub, id: ServerId) {
+    hub.servers.presence().forget(id);
+    hub.gateway.close(id, ByeCode::Revoked);
+}
+
+async fn reload(unit: &mut Unit<'_>, server: &Server) -> Result<Server> {
+    let found = store::by_id(&mut unit.conn(), server.workspace_id, server.id).await?;
+    found.ok_or_else(|| Error::not_found("server"))
+}
+
+fn subject(server: &Server) -> Subject {
+    Subject { kind: "server", id: server.id.to_string(), name: server.name.clone() }
 }

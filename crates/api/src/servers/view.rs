@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::events::{Change, ChangeSubject};
 use crate::hub::Hub;
-use crate::metrics::{self, Live};
+use crate::metrics::{self, Detail, Live, Spark};
 
 /// A server.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -51,6 +51,32 @@ pub struct ServerView {
     pub policy: Option<PolicyFacts>,
     /// Grows with each change that somebody made; `If-Match` compares it.
     pub version: i64,
+    /// The last half hour, when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spark: Option<Spark>,
+}
+
+/// A server with its newest sample in full.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ServerDetail {
+    /// The server.
+    #[serde(flatten)]
+    pub server: ServerView,
+    /// The newest sample.
+    #[serde(flatten)]
+    pub detail: Detail,
+    /// The host's clock less the hub's when it connected, milliseconds; null before the first connection.
+    #[schema(required)]
+    pub clock_offset_ms: Option<i64>,
+}
+
+impl ServerDetail {
+    /// What the hub knows of a server right now.
+    #[must_use]
+    pub fn new(hub: &Hub, server: &Server) -> Self {
+        let detail = metrics::detail(hub, server.id);
+        Self { server: ServerView::new(hub, server), detail, clock_offset_ms: server.clock_offset_ms }
+    }
 }
 
 impl ServerView {
@@ -72,7 +98,15 @@ impl ServerView {
             live: metrics::live(hub, server.id),
             policy: server.policy.as_ref().map(|policy| policy.0.clone()),
             version: server.version,
+            spark: None,
         }
+    }
+
+    /// With the last half hour.
+    #[must_use]
+    pub fn with_spark(mut self, hub: &Hub) -> Self {
+        self.spark = Some(metrics::spark(hub, self.id));
+        self
     }
 }
 

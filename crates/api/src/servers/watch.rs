@@ -87,7 +87,11 @@ mod tests {
         assert_eq!(watches.add(server, at(0), slow, ttl, true), Some(Watch { interval_ms: 2000, ttl_s: 30 }));
         assert_eq!(watches.add(server, at(1_000), slow, ttl, true), None, "the agent knows");
         assert_eq!(watches.add(server, at(2_000), fast, ttl, true), Some(Watch { interval_ms: 500, ttl_s: 30 }));
-        assert_eq!(watches.add(server, at(20_000), slow, ttl, true), Some(Watch { interval_ms: 500, ttl_s: 30 }), "renewed");
+        assert_eq!(
+            watches.add(server, at(20_000), slow, ttl, true),
+            Some(Watch { interval_ms: 500, ttl_s: 30 }),
+            "renewed"
+        );
         watches.untell(server);
         assert_eq!(watches.tell(server, at(40_000)), Some(Watch { interval_ms: 500, ttl_s: 10 }));
         assert_eq!(watches.tell(server, at(50_000)), None, "nobody looks");

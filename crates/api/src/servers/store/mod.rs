@@ -1,5 +1,7 @@
 //! SQL of servers.
 
+pub(super) mod page;
+
 use protocol::{EventId, Hex, ServerId, WorkspaceId};
 
 use super::facts::Facts;
@@ -213,4 +215,68 @@ pub(super) async fn trim_events(conn: &mut Conn<'_>, id: ServerId, keep: i64) ->
     .bind(keep)
     .execute()
     .await
+}
+
+/// What somebody changes of a server.
+pub(super) struct Edited<'a> {
+    pub(super) id: ServerId,
+    /// The version that the change was made of.
+    pub(super) version: i64,
+    pub(super) name: &'a Name,
+    pub(super) labels: &'a Labels,
+    pub(super) hostname: &'a str,
+}
+
+/// Writes a change; 0 when the version is not the current one any more.
+pub(super) async fn update(conn: &mut Conn<'_>, edited: Edited<'_>) -> Result<u64, DbError> {
+    let changed = conn
+        .query(sql!(
+            "update servers set name = $3, name_key = $4, search_key = $5, labels = $6, version = version + 1
+             where id = $1 and version = $2"
+        ))
+        .bind(edited.id.to_string())
+        .bind(edited.version)
+        .bind(edited.name.as_str().to_owned())
+        .bind(edited.name.key())
+        .bind(format!("{}\n{}", edited.name.key(), edited.hostname.to_lowercase()))
+        .bind(JsonText(edited.labels.clone()))
+        .execute()
+        .await?;
+    if changed > 0 {
+        conn.query(sql!("delete from server_labels where server_id = $1"))
+            .bind(edited.id.to_string())
+            .execute()
+            .await?;
+        insert_labels(conn, edited.id, edited.labels).await?;
+    }
+    Ok(changed)
+}
+
+/// Revokes the agent token; 0 when it is revoked already.
+pub(super) async fn revoke(conn: &mut Conn<'_>, id: ServerId, at: Timestamp) -> Result<u64, DbError> {
+    conn.query(sql!(
+        "update servers set revoked_at = $2, token_digest = null, status = 'revoked', version = version + 1
+         where id = $1 and revoked_at is null"
+    ))
+    .bind(id.to_string())
+    .bind(at)
+    .execute()
+    .await
+}
+
+pub(super) async fn delete(conn: &mut Conn<'_>, id: ServerId) -> Result<u64, DbError> {
+    conn.query(sql!("delete from servers where id = $1")).bind(id.to_string()).execute().await
+}
+
+#[derive(sqlx::FromRow)]
+struct Id {
+    #[sqlx(try_from = "String")]
+    id: ServerId,
+}
+
+/// Whether there is such a server, whoever owns it.
+pub(super) async fn exists(conn: &mut Conn<'_>, id: ServerId) -> Result<bool, DbError> {
+    let found: Option<Id> =
+        conn.query(sql!("select id from servers where id = $1")).bind(id.to_string()).fetch_optional().await?;
+    Ok(found.is_some_and(|found| found.id == id))
 }
