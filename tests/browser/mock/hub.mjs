@@ -3,6 +3,7 @@
 // `node mock/hub.mjs [port]` runs it alone, for `ROADSTEAD_URL=http://127.0.0.1:PORT npm run dev`.
 import { spawn } from 'node:child_process';
 import { createReadStream, existsSync, statSync } from 'node:fs';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -153,11 +154,9 @@ class Mock {
       ['session.create', 'session', null, 'ok'], ['server.update', 'server', this.servers[0], 'ok'], ['job.create', 'job', null, 'ok'],
       ['session.create', 'session', null, 'denied'], ['install_token.create', 'install_token', null, 'ok'], ['server.revoke', 'server', this.servers.at(-1), 'failed'],
     ];
-    this.audit = actions.flatMap(([action, type, server, result], n) => ({
-      id: uuid(4, n + 1), at: iso(now - (n + 1) * 47 * 60_000), actor: { type: 'user', id: uuid(3, 1), name: account.name }, action,
-      subject: { type, id: server?.id ?? uuid(5, n), name: server?.name ?? null }, result, ip: '203.0.113.7', user_agent: 'Mozilla/5.0 Firefox/141.0',
-      request_id: uuid(6, n), details: server ? { name: server.name } : {}, prev_hash: null, hash: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
-    }));
+    this.audit = actions.map(([action, type, server, result], n) =>
+      makeAudit(n, now - (n + 1) * 47 * 60_000, action, { type, id: server?.id ?? uuid(5, n), name: server?.name ?? null }, result),
+    );
   }
 
   tick() {
@@ -185,6 +184,7 @@ class Mock {
       const body = await readJson(request);
       const answer = await this.route(request, url, body, response);
       if (answer === STREAMED) return;
+      if (request.method !== 'GET' && this.signedIn) this.record(request.method, url.pathname);
       const [status, value] = Array.isArray(answer) ? answer : [200, answer];
       response.writeHead(status, { 'content-type': 'application/json', 'x-request-id': uuid(7, this.requests) });
       response.end(value === undefined ? '' : JSON.stringify(value));
@@ -272,6 +272,12 @@ class Mock {
         return [204];
     }
     throw notFound();
+  }
+
+  record(method, path) {
+    const [, , area, id, verb] = path.split('/');
+    const action = `${area.replace(/s$/, '')}.${verb ?? { POST: 'create', PATCH: 'update', DELETE: 'delete' }[method]}`;
+    this.audit.unshift(makeAudit(this.audit.length + 1_000, Date.now(), action, { type: area.replace(/s$/, ''), id: id ?? null, name: null }, 'ok'));
   }
 
   server(id) {
@@ -396,12 +402,13 @@ class Mock {
       this.logStreams.delete(response);
       log.wake();
     });
+    const closed = once(response, 'close');
     let next = from;
     while (!response.destroyed) {
       for (const chunk of log.from(next)) {
         next = chunk.offset + chunk.bytes;
         const more = response.write(`id: ${next}\nevent: log\ndata: ${JSON.stringify(chunk)}\n\n`);
-        if (!more) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+        if (!more) await Promise.race([once(response, 'drain'), closed]);
         if (response.destroyed) return STREAMED;
       }
       if (log.isComplete) {
@@ -431,6 +438,14 @@ class Mock {
     response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream', 'content-security-policy': CSP, 'cache-control': 'no-cache' });
     createReadStream(file).pipe(response);
   }
+}
+
+function makeAudit(n, at, action, subject, result) {
+  return {
+    id: uuid(4, n + 1), at: iso(at), actor: { type: 'user', id: uuid(3, 1), name: account.name }, action, subject, result,
+    ip: '203.0.113.7', user_agent: 'Mozilla/5.0 Firefox/141.0', request_id: uuid(6, n), details: subject.name ? { name: subject.name } : {},
+    prev_hash: null, hash: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
+  };
 }
 
 const STREAMED = Symbol('streamed');

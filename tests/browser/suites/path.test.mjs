@@ -134,13 +134,11 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 180_000
     await run(`for i in $(seq 1 ${LINES}); do echo line $i; done`);
     await page.getByText(`line ${LINES}`, { exact: true }).waitFor({ timeout: 60_000 });
     await jobState('Succeeded').waitFor();
-    await page.setViewportSize({ width: 1000, height: 6_000 });
     const count = await readWholeLog(page, (number, text) => assert.equal(text, `line ${number}`));
     assert.equal(count, LINES);
     assert.ok((await page.locator('[data-line]').count()) < 600, 'only what is on screen exists');
     const heap = await heapBytes(page);
     assert.ok(heap < HEAP_LIMIT_BYTES, `the page holds ${Math.round(heap / 1e6)} MB`);
-    await page.setViewportSize({ width: 1440, height: 1000 });
   });
 
   await step('search_finds_and_steps_through_matches', async () => {

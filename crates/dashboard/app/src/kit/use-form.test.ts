@@ -18,8 +18,10 @@ describe('fieldsOf', () => {
 
 describe('mergeErrors', () => {
   it('keeps_what_the_hub_refused_where_the_form_itself_sees_nothing_wrong', () =>
-    expect(mergeErrors({ code: 'wrong code', name: 'taken' }, { code: undefined, name: 'too long' })).toEqual({
-      code: 'wrong code',
-      name: 'too long',
-    }));
+    expect(mergeErrors({ code: 'wrong code', name: 'taken' }, { code: undefined, name: 'too long' })).toEqual(
+      {
+        code: 'wrong code',
+        name: 'too long',
+      },
+    ));
 });

@@ -3,6 +3,7 @@ import { useSyncExternalStore } from 'react';
 import { type LiveServer, LiveStore } from '@/api/events/live-store';
 import { CONNECTING, type ConnectionState, type HubEvent } from '@/api/events/message';
 import { SharedEvents } from '@/api/events/shared';
+import { mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
 import type { Job, Server } from '@/api/types';
 import { LazyInvalidator } from './invalidate';
@@ -101,12 +102,12 @@ function route(event: HubEvent, client: QueryClient, invalidator: LazyInvalidato
 /** A job's new state goes straight to its page and its rows; lists ask again later for what joined or left. */
 function takeJob(job: Job, client: QueryClient): void {
   if (typeof job?.id !== 'string') return;
-  client.setQueryData<Job>(keys.job(job.id), (known) => (known ? { ...known, ...job } : undefined));
+  client.setQueryData<Job>(keys.job(job.id), (known) => known && mergeJob(known, job));
   client.setQueriesData<InfiniteData<{ data: Job[] }>>({ queryKey: keys.jobLists() }, (known) => {
     if (!known?.pages.some((page) => page.data.some((row) => row.id === job.id))) return known;
     const pages = known.pages.map((page) => ({
       ...page,
-      data: page.data.map((row) => (row.id === job.id ? { ...row, ...job } : row)),
+      data: page.data.map((row) => (row.id === job.id ? mergeJob(row, job) : row)),
     }));
     return { ...known, pages };
   });

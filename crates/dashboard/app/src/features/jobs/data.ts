@@ -8,6 +8,7 @@ import {
 } from '@tanstack/react-query';
 import { api, idempotencyKey, unwrap } from '@/api/client';
 import type { ApiError } from '@/api/error';
+import { mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
 import type { ExecArgs, Job } from '@/api/types';
 import { shortId } from '@/kit/format';
@@ -48,6 +49,7 @@ export function jobQuery(id: string) {
     queryKey: keys.job(id),
     queryFn: ({ signal }): Promise<Job> =>
       unwrap(api.GET('/v1/jobs/{id}', { params: { path: { id } }, signal })),
+    structuralSharing: (known, incoming) => mergeJob(known as Job | undefined, incoming as Job),
   });
 }
 
@@ -72,8 +74,7 @@ export function useJobActions(job: Job) {
   return {
     cancel: useMutation<Job, ApiError>({
       mutationFn: () => unwrap(api.POST('/v1/jobs/{id}/cancel', { params: { path } })),
-      onSuccess: (changed) =>
-        client.setQueryData<Job>(keys.job(job.id), (known) => (known ? { ...known, ...changed } : changed)),
+      onSuccess: (changed) => client.setQueryData<Job>(keys.job(job.id), (known) => mergeJob(known, changed)),
     }),
     retry: useMutation<Job, ApiError>({
       mutationFn: () => unwrap(api.POST('/v1/jobs/{id}/retry', { params: { path } })),

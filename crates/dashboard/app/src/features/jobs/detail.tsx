@@ -3,6 +3,7 @@ import { Link, useLocation, useNavigate, useParams } from '@tanstack/react-route
 import { ChevronRight, Clock, Pencil, RotateCw, Square, TriangleAlert } from 'lucide-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { toApiError } from '@/api/error';
+import { isFinished, mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
 import type { Job } from '@/api/types';
 import { t } from '@/i18n';
@@ -22,7 +23,6 @@ import { useMay } from '@/shell/session';
 import { commandOf, jobQuery, useJobActions, useServerName } from './data';
 import { JobDuration } from './job-list';
 import { createLogModel, followLog } from './log-source';
-import { isFinished } from './search';
 
 export function JobPage() {
   const { jobId } = useParams({ from: '/inside/jobs/$jobId' });
@@ -184,7 +184,7 @@ function JobLog({ job }: { job: Job }) {
   useEffect(() => {
     const stopping = new AbortController();
     const onEnd = (ended: Job) =>
-      client.setQueryData<Job>(keys.job(jobId), (known) => (known ? { ...known, ...ended } : ended));
+      client.setQueryData<Job>(keys.job(jobId), (known) => mergeJob(known, ended));
     void followLog(jobId, model, onEnd, stopping.signal);
     return () => stopping.abort();
   }, [client, jobId, model]);

@@ -3,6 +3,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { SquareTerminal, X } from 'lucide-react';
 import type { MouseEvent } from 'react';
 import { toApiError } from '@/api/error';
+import { isFinished } from '@/api/job-state';
 import type { Job } from '@/api/types';
 import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
@@ -19,7 +20,7 @@ import { Time, useNow } from '@/kit/time';
 import { useIsDisconnected } from '@/shell/connection-badge';
 import { useMay } from '@/shell/session';
 import { commandOf, jobListQuery, useServerName } from './data';
-import { isFinished, type JobListSearch, type StateGroup } from './search';
+import type { JobListSearch, StateGroup } from './search';
 
 interface JobListProps {
   from: '/inside/jobs' | '/inside/servers/$serverId/jobs';

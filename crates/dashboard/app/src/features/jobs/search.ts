@@ -1,8 +1,9 @@
+import { ACTIVE_STATES } from '@/api/job-state';
 import type { JobState } from '@/api/types';
 
 /** States that belong together in the filter. */
 export const STATE_GROUPS = {
-  active: ['queued', 'awaiting_signature', 'sent', 'running', 'reconciling'],
+  active: ACTIVE_STATES,
   succeeded: ['succeeded'],
   failed: ['failed', 'timed_out', 'interrupted', 'rejected', 'expired', 'lost'],
   cancelled: ['cancelled'],
@@ -35,8 +36,4 @@ export function newJobSearch(search: Record<string, unknown>): NewJobSearch {
     ...(typeof search.server === 'string' ? { server: search.server } : {}),
     ...(typeof search.like === 'string' ? { like: search.like } : {}),
   };
-}
-
-export function isFinished(state: JobState): boolean {
-  return !(STATE_GROUPS.active as readonly JobState[]).includes(state);
 }

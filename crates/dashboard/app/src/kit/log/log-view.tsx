@@ -53,7 +53,13 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
   const rows = Math.max(0, total - first + 1);
 
   const range = parseHash(hash);
-  const [follow, setFollow] = useState(range === null);
+  const [follow, showFollow] = useState(range === null);
+  // The effect below must not act on a drawing that is older than somebody's scrolling.
+  const isFollowing = useRef(follow);
+  const setFollow = (next: boolean) => {
+    isFollowing.current = next;
+    showFollow(next);
+  };
   const [withTime, setWithTime] = usePreference('log.time', false);
   const [wrap, setWrap] = usePreference('log.wrap', false);
   const [query, setQuery] = useState('');
@@ -71,11 +77,18 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
 
   const search = useLogSearch(model, query, goTo, () => setFollow(false));
 
+  const lastScroll = useRef({ top: 0, height: 0 });
+  // After every drawing: new lines and newly measured heights both move the end.
   useLayoutEffect(() => {
-    // Wrapping changes the heights, and with them where the end is.
-    void wrap;
-    if (follow && rows > 0) virtual.scrollToIndex(rows - 1, { align: 'end' });
-  }, [follow, rows, virtual, wrap]);
+    const element = scroller.current;
+    if (!isFollowing.current || !element) return;
+    if (wasScrolledUp(element, lastScroll.current)) {
+      setFollow(false);
+      return;
+    }
+    element.scrollTop = element.scrollHeight;
+    lastScroll.current = { top: element.scrollTop, height: element.scrollHeight };
+  });
 
   const jumpedTo = useRef<string | null>(null);
   const target = range && (range.unit === 'line' ? range.first : buffer.lineAtOffset(range.first));
@@ -89,8 +102,11 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
   const onScroll = () => {
     const element = scroller.current;
     if (!element) return;
-    const fromEnd = element.scrollHeight - element.scrollTop - element.clientHeight;
-    if (fromEnd < 4) setFollow((before) => before || range === null);
+    const { scrollTop, scrollHeight } = element;
+    const fromEnd = scrollHeight - scrollTop - element.clientHeight;
+    if (wasScrolledUp(element, lastScroll.current)) setFollow(false);
+    lastScroll.current = { top: scrollTop, height: scrollHeight };
+    if (fromEnd < 4 && range === null) setFollow(true);
     setSeenUpTo((before) => (fromEnd < 4 ? buffer.lineCount : before));
   };
   const onKeyDown = (event: KeyboardEvent) => {
@@ -189,7 +205,8 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
             <div className="px-4 py-2 font-sans text-fg-3 text-sm">{empty}</div>
           ) : (
             <div
-              className={cx('relative', wrap ? 'w-full' : 'w-max min-w-full')}
+              // Rows of the drawing before may reach beyond the end for a moment; the box must not grow by them.
+              className={cx('relative overflow-y-clip', wrap ? 'w-full' : 'w-max min-w-full')}
               style={{ height: virtual.getTotalSize() }}
             >
               <div
@@ -239,6 +256,14 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
       </div>
     </section>
   );
+}
+
+/** The log itself only moves down; up is somebody's wish, whether by wheel, key, finger or scrollbar. */
+function wasScrolledUp(
+  { scrollTop, scrollHeight }: HTMLElement,
+  last: { top: number; height: number },
+): boolean {
+  return scrollTop < last.top - 2 && scrollHeight >= last.height;
 }
 
 function SelectionTools({
