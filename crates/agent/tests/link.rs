@@ -3,7 +3,7 @@
 mod scripted;
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent::spool::Phase;
 use protocol::event::{Event, SECURITY_BAD_MAC, SECURITY_BAD_WELCOME, SECURITY_REJECTED_COMMAND};
@@ -13,6 +13,7 @@ use protocol::session::{Bye, ByeCode, ErrorCode, WireError};
 use protocol::{JobId, MAX_UNACKED_LOG, Message, Signed};
 use scripted::{AGENT_TOKEN, Agent, Gathered, Hub, Peer, Received, status, status_until};
 use support::{Host, HubKey, command, new_id, now_ms, wait_for};
+use tokio::time::Instant;
 
 /// A registered host and its hub.
 async fn pair() -> (Host, Hub) {
@@ -111,9 +112,7 @@ async fn is_noticed(forge: impl AsyncFnOnce(&mut Peer)) {
     let event = peer.expect(|_, message| event(message)).await;
     assert_eq!(event.kind, SECURITY_BAD_MAC);
     peer.send(Ack::Event { event_id: event.event_id }).await;
-    wait_for("the event to be forgotten", || {
-        std::fs::read_dir(host.paths.events_dir()).unwrap().next().is_none().then_some(())
-    });
+    wait_for("the event to be forgotten", || scripted::is_empty(&host.paths.events_dir()).then_some(()));
 }
 
 const FAST: Watch = Watch { interval_ms: 500, ttl_s: 60 };
@@ -286,11 +285,11 @@ async fn after_a_cut_the_log_goes_on_where_the_hub_is() {
     peer.send(host.cmd(&body)).await;
     let mut gathered = Gathered::default();
     let (log, bytes) = peer.log().await;
-    gathered.add(log, bytes);
+    gathered.add(&log, bytes);
     // Cut without a word; what was not acknowledged counts as not received.
     let stored = gathered.log.len() as u64;
     drop(peer);
-    std::fs::write(gate, "").unwrap();
+    scripted::write(&gate, "");
 
     let mut peer = hub.hello().await;
     let named = peer.said().jobs.iter().find(|job| job.job_id == body.job_id).expect("the job is named").clone();
@@ -314,12 +313,12 @@ async fn the_agent_may_be_killed_and_the_job_goes_on() {
     peer.send(host.cmd(&body)).await;
     let mut gathered = Gathered::default();
     let (log, bytes) = peer.log().await;
-    gathered.add(log, bytes);
+    gathered.add(&log, bytes);
     agent.kill();
     let _agent = Agent::run(&host.paths);
     let mut peer = hub.session(&[(body.job_id, 4, false)]).await;
     assert_eq!(peer.said().jobs[0].state, SpoolState::Running);
-    std::fs::write(gate, "").unwrap();
+    scripted::write(&gate, "");
     peer.follow(body.job_id, &mut gathered).await;
     assert_eq!(
         (gathered.out.as_slice(), gathered.done.unwrap().state),
@@ -342,7 +341,7 @@ async fn a_job_that_ends_while_the_hub_is_away_is_delivered_later() {
     peer.expect(|_, message| if let Message::CmdAck(ack) = message { Some(ack) } else { None }).await;
     drop(agent);
     drop(peer);
-    tokio::task::spawn_blocking(move || std::fs::write(gate, "open\n").unwrap()).await.unwrap();
+    tokio::task::spawn_blocking(move || scripted::write(&gate, "open\n")).await.unwrap();
     host.ended(body.job_id);
     let _agent = Agent::run(&host.paths);
     let mut peer = hub.session(&[(body.job_id, 0, false)]).await;
@@ -364,7 +363,7 @@ async fn no_more_than_a_window_is_in_flight_and_beats_pass_it() {
     let window = usize::try_from(MAX_UNACKED_LOG).unwrap();
     while gathered.log.len() + protocol::MAX_BINARY_PAYLOAD <= window {
         let (log, bytes) = peer.log().await;
-        gathered.add(log, bytes);
+        gathered.add(&log, bytes);
     }
     peer.send(Watch { interval_ms: 500, ttl_s: 2 }).await;
     for _ in 0..2 {
@@ -392,7 +391,7 @@ async fn cancel_ends_a_job_and_one_for_nobody_is_answered() {
     peer.send(host.cmd(&body)).await;
     let mut gathered = Gathered::default();
     let (log, bytes) = peer.log().await;
-    gathered.add(log, bytes);
+    gathered.add(&log, bytes);
     peer.send(host.cancel(body.job_id)).await;
     peer.follow(body.job_id, &mut gathered).await;
     assert_eq!(gathered.done.unwrap().state, EndState::Cancelled);

@@ -317,7 +317,8 @@ mod tests {
     fn any_other_welcome_is_not() {
         let stranger = hub(8);
         let hub = hub(7);
-        let cases: [(&str, fn(&mut WelcomeBody)); 3] = [
+        type Change = fn(&mut WelcomeBody);
+        let cases: [(&str, Change); 3] = [
             ("answers another hello", |body| body.nonce = Hex([4; 32])),
             ("answers another hello", |body| body.agent_ephemeral_key = Hex([4; 32])),
             ("is for another server", |body| body.server_id = ServerId::new(Uuid::from_u128(2))),
