@@ -152,31 +152,31 @@ pub struct InstallTokenView {
 
 /// What an install token is asked for with.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-pub struct NewInstallToken {
+pub(super) struct NewInstallToken {
     /// What the server will be called; as its host is called, when left out.
-    pub name: Option<String>,
+    pub(super) name: Option<String>,
     /// Labels that the server will have.
     #[serde(default)]
     #[schema(required = false)]
-    pub labels: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
     /// How long it works, seconds: 60 to 86400, an hour when left out.
     #[schema(minimum = 60, maximum = 86_400)]
-    pub ttl_s: Option<u32>,
+    pub(super) ttl_s: Option<u32>,
     /// Connect this server again instead of making a new one: its agent gets a new token, the old one stops working.
-    pub server_id: Option<String>,
+    pub(super) server_id: Option<String>,
 }
 
 /// An install token, the only time that it is shown.
 #[derive(Serialize, ToSchema)]
-pub struct MintedToken {
+pub(super) struct MintedToken {
     /// Its id, to wait for it.
-    pub id: String,
+    pub(super) id: String,
     /// The token.
-    pub token: String,
+    pub(super) token: String,
     /// The line to paste into a root shell on the VPS.
-    pub command: String,
+    pub(super) command: String,
     /// When it stops working.
-    pub expires_at: Timestamp,
+    pub(super) expires_at: Timestamp,
     /// SHA-256 of the hub's public key, which the agent checks.
-    pub hub_fingerprint: String,
+    pub(super) hub_fingerprint: String,
 }

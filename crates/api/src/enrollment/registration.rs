@@ -1,6 +1,7 @@
 //! An agent registers: its install token becomes an agent token.
 
 use protocol::enroll::{AGENT_TOKEN_PREFIX, INSTALL_TOKEN_PREFIX, RegisterRequest, RegisterResponse, Token};
+use protocol::session::ByeCode;
 use protocol::{ServerId, WorkspaceId};
 use serde_json::json;
 
@@ -22,6 +23,13 @@ const MAX_TEXT: usize = 255;
 /// Answers a registration by the state of its token.
 pub(super) async fn register(hub: &Hub, origin: RequestOrigin, request: RegisterRequest) -> Result<RegisterResponse> {
     check_texts(&request)?;
+    if request.hub_fingerprint.is_some_and(|pasted| pasted != hub.keys.fingerprint()) {
+        return Err(Error::conflict(format!(
+            "the key of this hub has the fingerprint {}, not the pasted one; copy the line again from the dashboard \
+             (Servers, Add server)",
+            hub.keys.fingerprint()
+        )));
+    }
     let Some(token) = Token::parse(INSTALL_TOKEN_PREFIX, request.token.reveal()) else {
         return Err(unknown_token());
     };
@@ -36,10 +44,12 @@ pub(super) async fn register(hub: &Hub, origin: RequestOrigin, request: Register
         Some(token) => admit(hub, &mut unit, token, agent_digest, &origin, &request).await?,
         None => {
             let known = store::by_digest(&mut unit.conn(), digest).await?;
-            answer_again(&mut unit, known, &nonce_digest, agent_digest).await?
+            answer_again(hub, &mut unit, known, &nonce_digest, agent_digest).await?
         }
     };
     unit.commit().await?;
+    // Whoever still holds the server's former token is out.
+    hub.gateway.close(server_id, ByeCode::Replaced);
     Ok(RegisterResponse {
         server_id,
         agent_token,
@@ -99,6 +109,7 @@ async fn reconnect(
 /// The token was used. Whoever used it and never got the answer sends the same nonce again, and gets another agent
 /// token in place of the lost one, which was not kept; once the agent has connected there is nothing to repeat.
 async fn answer_again(
+    hub: &Hub,
     unit: &mut Unit<'_>,
     known: Option<InstallToken>,
     nonce_digest: &str,
@@ -116,7 +127,8 @@ async fn answer_again(
         None => None,
     };
     let server = server.ok_or_else(|| gone("the server that registered with this install token was removed"))?;
-    if server.last_seen_at.is_some_and(|seen| seen > used_at) || server.revoked_at.is_some() {
+    let connected = hub.gateway.link(server.id).is_some() || server.last_seen_at.is_some_and(|seen| seen > used_at);
+    if connected || server.revoked_at.is_some() {
         return Err(gone("the install token was used already, and its agent has connected"));
     }
     servers::set_agent_token(&mut unit.conn(), server.id, agent_digest).await?;

@@ -221,12 +221,14 @@ pub(super) struct RegisterBody {
     machine_id_hash: String,
     /// The agent's version.
     agent_version: String,
+    /// SHA-256 of the hub's key as it was pasted: a hub with another key refuses before the token is used up.
+    #[serde(default)]
+    hub_fingerprint: Option<String>,
 }
 
 /// What it gets.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RegisterResponse)]
-#[expect(dead_code, reason = "documents the fields of protocol::enroll::RegisterResponse; a test compares both")]
 pub(super) struct RegisterAnswer {
     /// The server.
     server_id: String,

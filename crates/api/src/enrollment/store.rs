@@ -116,3 +116,9 @@ pub(super) async fn delete_unused(conn: &mut Conn<'_>, id: TokenId) -> Result<u6
 pub(super) async fn delete_expired(conn: &mut Conn<'_>, before: Timestamp) -> Result<u64, DbError> {
     conn.query(sql!("delete from install_tokens where expires_at < $1")).bind(before).execute().await
 }
+
+/// As the gateway does when the agent connects.
+#[cfg(test)]
+pub(super) async fn pretend_connected(conn: &mut Conn<'_>, id: ServerId, at: Timestamp) -> Result<u64, DbError> {
+    conn.query(sql!("update servers set last_seen_at = $2 where id = $1")).bind(id.to_string()).bind(at).execute().await
+}

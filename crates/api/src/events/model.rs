@@ -123,8 +123,8 @@ impl From<&Recorded> for StreamEvent {
 
 /// `data:` of the events `hello` and `reset`.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub struct StreamStart {
+pub(super) struct StreamStart {
     /// Where the stream goes on from.
     #[schema(value_type = String)]
-    pub id: Position,
+    pub(super) id: Position,
 }

@@ -101,7 +101,8 @@ impl Standing {
             (HeaderName::from_static("ratelimit-remaining"), u64::from(self.remaining)),
             (HeaderName::from_static("ratelimit-reset"), self.reset_s),
         ] {
-            headers.insert(name, HeaderValue::from(value));
+            // An answer that was refused by a narrower limit, such as that of sign-in, says that one.
+            headers.entry(name).or_insert(HeaderValue::from(value));
         }
     }
 }

@@ -22,6 +22,8 @@ mod router;
 mod server;
 pub mod sse;
 mod state;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use client::{ClientAddress, Peer};

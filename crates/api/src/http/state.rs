@@ -42,7 +42,7 @@ impl State {
         self.known_trust().unwrap_or(Trust::Public)
     }
 
-    pub(super) fn set_trust(&self, trust: Trust) {
+    pub(crate) fn set_trust(&self, trust: Trust) {
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Some(trust);
     }
 

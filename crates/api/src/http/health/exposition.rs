@@ -87,6 +87,7 @@ fn present(hub: &Hub) -> Registry {
         registry.register(name, help, gauge);
     };
     gauge("connections", "Open connections, sockets of agents included", hub.http.open_connections());
+    gauge("agents_connected", "Agents that are connected", hub.gateway.len());
     gauge("event_streams", "Open event streams", hub.http.streams.open());
 
     let runs = Family::<Task, Counter>::default();

@@ -1,8 +1,6 @@
 //! `Idempotency-Key`: the same request sent again gets the same answer for a day, and is not carried out twice.
 
 mod store;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 
