@@ -85,7 +85,7 @@ async fn a_cancel_that_the_agent_missed_is_delivered_when_it_is_back() {
 async fn a_queued_job_is_cancelled_at_once() {
     let hub = Hub::start().await;
     let owner = hub.owner().await;
-    let agent = Agent::registered(&hub, &owner, hub.port()).await;
+    let agent = Agent::registered(&hub, &owner).await;
     let job = owner.exec(agent.server_id(), "true").await;
     let id = job["id"].as_str().unwrap();
     let cancelled = owner.post(&format!("/v1/jobs/{id}/cancel"), &json!({})).await.unwrap().expect(202);

@@ -19,7 +19,7 @@ async fn works_with_offset(offset: &str) {
     let hub = Hub::start().await;
     let owner = hub.owner().await;
     let mut events = owner.events("/v1/events", None).await;
-    let agent = Agent::registered(&hub, &owner, hub.port()).await;
+    let agent = Agent::registered(&hub, &owner).await;
     let state = agent.state_dir().display().to_string();
     let env = [("LD_PRELOAD", library.to_str().unwrap()), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
     let binary = target_dir().join("roadstead-agent");

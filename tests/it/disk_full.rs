@@ -73,8 +73,8 @@ async fn a_full_disk_under_the_hub_refuses_and_recovers() {
 async fn a_full_disk_under_the_agent_never_blocks_a_job() {
     let hub = Hub::start().await;
     let owner = hub.owner().await;
-    let mut agent = Agent::registered(&hub, &owner, hub.port()).await;
-    let disk = SmallDisk::mount("8m");
+    let mut agent = Agent::registered(&hub, &owner).await;
+    let disk = SmallDisk::mount("96m");
     // The agent's state moves to the small disk.
     let state = agent.state_dir();
     let copy = Command::new("cp").arg("-a").arg(format!("{}/.", state.display())).arg(path(&disk)).status();

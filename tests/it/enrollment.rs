@@ -7,23 +7,12 @@ use support::agent::{self, Agent, Registration};
 use support::hub::Hub;
 use support::wait;
 
-fn attempt(hub: &Hub, token: &serde_json::Value) -> Registration {
-    let command = token["command"].as_str().unwrap();
-    let pin = command.split_once("sha256//").unwrap().1.split('\'').next().unwrap();
-    Registration {
-        token: token["token"].as_str().unwrap().to_owned(),
-        fingerprint: token["hub_fingerprint"].as_str().unwrap().to_owned(),
-        tls_pin: Some(pin.to_owned()),
-        url: hub.url(),
-    }
-}
-
 #[tokio::test]
 async fn bad_attempts_change_nothing_and_say_why() {
     let hub = Hub::start().await;
     let owner = hub.owner().await;
     let token = owner.install_token(&json!({})).await;
-    let good = attempt(&hub, &token);
+    let good = Registration::with(&hub, &token);
     let spoilt = [
         ("a malformed token", Registration { token: "rsi_short".into(), ..good.clone() }, "token"),
         ("an unknown token", Registration { token: format!("rsi_{}", "A".repeat(43)), ..good.clone() }, "token"),
@@ -33,7 +22,6 @@ async fn bad_attempts_change_nothing_and_say_why() {
             Registration { tls_pin: Some(format!("{}=", "A".repeat(43))), ..good.clone() },
             "certificate",
         ),
-        ("plain http", Registration { url: hub.url().replace("https", "http"), tls_pin: None, ..good.clone() }, ""),
     ];
     for (what, registration, word) in spoilt {
         let dir = tempfile::tempdir().unwrap();
@@ -56,10 +44,10 @@ async fn a_used_token_admits_nobody_else() {
     let owner = hub.owner().await;
     let token = owner.install_token(&json!({})).await;
     let first = tempfile::tempdir().unwrap();
-    let (ok, output) = agent::register(&hub, &token, first.path(), hub.port()).await;
+    let (ok, output) = agent::register(&hub, &token, first.path()).await;
     assert!(ok, "{output}");
     let second = tempfile::tempdir().unwrap();
-    let (ok, output) = agent::register(&hub, &token, second.path(), hub.port()).await;
+    let (ok, output) = agent::register(&hub, &token, second.path()).await;
     assert!(!ok && output.contains("used"), "{output}");
 }
 
@@ -68,7 +56,7 @@ async fn a_hub_that_restarts_in_the_middle_of_register_strands_nobody() {
     let mut hub = Hub::start().await;
     let owner = hub.owner().await;
     let token = owner.install_token(&json!({})).await;
-    let registration = attempt(&hub, &token);
+    let registration = Registration::with(&hub, &token);
     hub.kill_9().await;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_owned();

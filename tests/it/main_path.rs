@@ -55,7 +55,7 @@ async fn a_server_comes_online_and_a_command_runs() {
     let audit = owner.get("/v1/audit?limit=200").await.unwrap().expect(200);
     let actions: Vec<_> =
         audit["data"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-    for action in ["server.register", "job.create", "auth.login"] {
+    for action in ["install_token.use", "job.create", "auth.login"] {
         assert!(actions.contains(&action), "{action} is missing in {actions:?}");
     }
 }
@@ -86,7 +86,7 @@ async fn argv_stdin_environment_directory_and_user_reach_the_process() {
 async fn a_job_for_an_offline_server_waits_for_it() {
     let hub = Hub::start().await;
     let owner = hub.owner().await;
-    let mut agent = Agent::registered(&hub, &owner, hub.port()).await;
+    let mut agent = Agent::registered(&hub, &owner).await;
     let job = owner.exec(agent.server_id(), "echo at last").await;
     assert_eq!(job["state"], "queued");
     agent.start();

@@ -49,7 +49,7 @@ async fn a_job_that_ends_while_the_hub_is_dead_is_told_afterwards() {
 async fn what_was_answered_survives_the_kill() {
     let mut hub = Hub::start().await;
     let owner = hub.owner().await;
-    let agent = Agent::registered(&hub, &owner, hub.port()).await;
+    let agent = Agent::registered(&hub, &owner).await;
     let job = owner.exec(agent.server_id(), "true").await;
     hub.kill_9().await;
     hub.start_again().await;

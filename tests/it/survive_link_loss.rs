@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use support::agent::Agent;
 use support::hub::{Hub, HubOptions};
-use support::link::{Link, State};
+use support::link::State;
 
 #[tokio::test]
 async fn a_stalled_link_is_noticed_and_the_log_goes_on_where_it_was() {
     let options = HubOptions { args: vec!["--offline-after-s".into(), "12".into()], ..HubOptions::default() };
-    let hub = Hub::start_with(options).await;
+    let (hub, link) = Hub::start_behind_link(options).await;
     let owner = hub.owner().await;
-    let link = Link::to(hub.port()).await;
-    let agent = Agent::online_through(&hub, &owner, link.port()).await;
+    let agent = Agent::online(&hub, &owner).await;
     let id = agent.server_id();
     let job = owner.exec(id, "for i in $(seq 1 300); do echo tick $i; sleep 0.1; done").await;
     let job_id = job["id"].as_str().unwrap();
@@ -35,10 +34,9 @@ async fn a_stalled_link_is_noticed_and_the_log_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn a_closed_link_is_suspect_at_once() {
-    let hub = Hub::start().await;
+    let (hub, link) = Hub::start_behind_link(HubOptions::default()).await;
     let owner = hub.owner().await;
-    let link = Link::to(hub.port()).await;
-    let agent = Agent::online_through(&hub, &owner, link.port()).await;
+    let agent = Agent::online(&hub, &owner).await;
     link.set(State::Cut);
     owner.server_is(agent.server_id(), "suspect", Duration::from_secs(3)).await;
     link.set(State::Up);

@@ -22,12 +22,7 @@ pub struct Agent {
 impl Agent {
     /// Registers an agent at the hub the normal way, starts it and waits until its server is online.
     pub async fn online(hub: &Hub, api: &Api) -> Self {
-        Self::online_through(hub, api, hub.port()).await
-    }
-
-    /// As [`Agent::online`], over another port that leads to the hub.
-    pub async fn online_through(hub: &Hub, api: &Api, port: u16) -> Self {
-        let mut agent = Self::registered(hub, api, port).await;
+        let mut agent = Self::registered(hub, api).await;
         agent.start();
         api.server_is(agent.server_id(), "online", Duration::from_secs(20)).await;
         agent
@@ -37,10 +32,10 @@ impl Agent {
     ///
     /// # Panics
     /// When registration fails.
-    pub async fn registered(hub: &Hub, api: &Api, port: u16) -> Self {
+    pub async fn registered(hub: &Hub, api: &Api) -> Self {
         let token = api.install_token(&json!({ "name": "vps" })).await;
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (status, output) = register(hub, &token, dir.path(), port).await;
+        let (status, output) = register(hub, &token, dir.path()).await;
         assert!(status, "register failed: {output}");
         let server_id = read_server_id(dir.path());
         secrets::issued(&read_agent_token(dir.path()));
@@ -95,14 +90,8 @@ impl Agent {
 }
 
 /// Runs `register`; whether it succeeded, and what it said. The state directory is `dir/state`.
-pub async fn register(hub: &Hub, token: &Value, dir: &Path, port: u16) -> (bool, String) {
-    let attempt = Registration {
-        token: token["token"].as_str().expect("a token").to_owned(),
-        fingerprint: token["hub_fingerprint"].as_str().expect("a fingerprint").to_owned(),
-        tls_pin: tls_pin(token),
-        url: hub.url().replace(&format!(":{}", hub.port()), &format!(":{port}")),
-    };
-    attempt.run(dir).await
+pub async fn register(hub: &Hub, token: &Value, dir: &Path) -> (bool, String) {
+    Registration::with(hub, token).run(dir).await
 }
 
 /// The arguments of `register`, to be spoilt one by one.
@@ -119,6 +108,20 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// What the line to paste says.
+    ///
+    /// # Panics
+    /// When `token` is no answer of the route that makes tokens.
+    #[must_use]
+    pub fn with(hub: &Hub, token: &Value) -> Self {
+        Self {
+            token: token["token"].as_str().expect("a token").to_owned(),
+            fingerprint: token["hub_fingerprint"].as_str().expect("a fingerprint").to_owned(),
+            tls_pin: tls_pin(token),
+            url: hub.public_url(),
+        }
+    }
+
     /// Runs `register` with `dir/state`; whether it succeeded, and what it said.
     pub async fn run(&self, dir: &Path) -> (bool, String) {
         let state = dir.join("state").display().to_string();

@@ -4,7 +4,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reqwest::header::{ACCEPT, COOKIE, HeaderMap, SET_COOKIE};
+use reqwest::header::{ACCEPT, COOKIE, HOST, HeaderMap, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -54,17 +54,19 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Api {
     base: String,
+    host: String,
     client: reqwest::Client,
     cookie: Option<String>,
 }
 
 impl Api {
-    /// A client that is nobody. The hub's self-signed certificate is accepted: pinning is the agent's business.
+    /// A client that is nobody and talks to `base`, calling it by its public URL. The hub's self-signed certificate is
+    /// accepted: pinning is the agent's business.
     ///
     /// # Panics
     /// When no client can be made.
     #[must_use]
-    pub fn new(base: &str) -> Self {
+    pub fn new(base: &str, public_url: &str) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             rustls::crypto::ring::default_provider().install_default().expect("the first TLS provider");
@@ -74,7 +76,8 @@ impl Api {
             .timeout(Duration::from_secs(60))
             .build()
             .expect("an HTTP client");
-        Self { base: base.to_owned(), client, cookie: None }
+        let host = public_url.split_once("://").map_or(public_url, |(_, host)| host).to_owned();
+        Self { base: base.to_owned(), host, client, cookie: None }
     }
 
     /// Takes the session cookie of an answer.
@@ -96,7 +99,7 @@ impl Api {
 
     /// A request to be completed by the caller.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.client.request(method, format!("{}{path}", self.base));
+        let request = self.client.request(method, format!("{}{path}", self.base)).header(HOST, &self.host);
         match &self.cookie {
             Some(cookie) => request.header(COOKIE, cookie),
             None => request,

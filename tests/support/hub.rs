@@ -8,6 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::api::Api;
+use crate::link::Link;
 use crate::process::{self, Process};
 use crate::{secrets, target_dir, wait};
 
@@ -27,6 +28,8 @@ pub struct HubOptions {
     pub address: Ipv4Addr,
     /// Where agent builds lie.
     pub agents_dir: Option<PathBuf>,
+    /// The port of the public URL, where a [`Link`] stands between the hub and its agents.
+    pub link_port: Option<u16>,
     /// More arguments.
     pub args: Vec<String>,
 }
@@ -39,6 +42,7 @@ impl Default for HubOptions {
             database: None,
             address: Ipv4Addr::LOCALHOST,
             agents_dir: None,
+            link_port: None,
             args: Vec::new(),
         }
     }
@@ -61,13 +65,25 @@ impl Hub {
         Self::start_with(HubOptions::default()).await
     }
 
+    /// Starts a hub whose agents reach it over a link that can be cut.
+    pub async fn start_behind_link(mut options: HubOptions) -> (Self, Link) {
+        let port = free_port();
+        let link = Link::to(port).await;
+        options.link_port = Some(link.port());
+        (Self::start_on(port, options).await, link)
+    }
+
     /// Starts a hub, an owner in it.
     pub async fn start_with(options: HubOptions) -> Self {
+        Self::start_on(free_port(), options).await
+    }
+
+    async fn start_on(port: u16, options: HubOptions) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let data = options.data_dir.clone().unwrap_or_else(|| dir.path().join("hub"));
         std::fs::create_dir_all(&data).expect("a data directory");
         let password = secrets::new_password();
-        let mut hub = Self { process: None, options, data, port: free_port(), password, _dir: dir };
+        let mut hub = Self { process: None, options, data, port, password, _dir: dir };
         hub.start_again().await;
         hub.create_owner().await;
         hub
@@ -99,7 +115,7 @@ impl Hub {
         let mut args = vec!["serve".to_owned()];
         args.extend(self.storage_args());
         args.extend(["--listen".to_owned(), format!("{}:{}", self.options.address, self.port)]);
-        args.extend(["--public-url".to_owned(), self.url()]);
+        args.extend(["--public-url".to_owned(), self.public_url()]);
         if self.options.tls {
             args.extend(["--tls-mode".to_owned(), "self_signed".to_owned()]);
         }
@@ -152,17 +168,27 @@ impl Hub {
         self.port
     }
 
-    /// Its public URL.
+    /// Where it listens.
     #[must_use]
     pub fn url(&self) -> String {
+        self.url_with(self.port)
+    }
+
+    /// How agents reach it.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        self.url_with(self.options.link_port.unwrap_or(self.port))
+    }
+
+    fn url_with(&self, port: u16) -> String {
         let scheme = if self.options.tls { "https" } else { "http" };
-        format!("{scheme}://{}:{}", self.options.address, self.port)
+        format!("{scheme}://{}:{port}", self.options.address)
     }
 
     /// A client that is nobody.
     #[must_use]
     pub fn api(&self) -> Api {
-        Api::new(&self.url())
+        Api::new(&self.url(), &self.public_url())
     }
 
     /// The owner's password.

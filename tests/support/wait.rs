@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-/// How often a condition is looked at.
-const POLL: Duration = Duration::from_millis(25);
+/// How often a condition is looked at: below the rate that the hub allows a client.
+const POLL: Duration = Duration::from_millis(120);
 
 /// Polls `check` until it answers `Ok`.
 ///

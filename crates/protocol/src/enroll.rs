@@ -58,6 +58,10 @@ pub struct RegisterRequest {
     pub machine_id_hash: Hex<32>,
     /// The agent's version.
     pub agent_version: String,
+    /// The pasted fingerprint: a hub with another key refuses before the token is used up. The agent checks the answer's
+    /// key against it all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub_fingerprint: Option<Hex<32>>,
 }
 
 /// What the hub answers.

@@ -312,6 +312,7 @@ fn registration_matches_its_golden_files() {
             arch: "x86_64".into(),
             machine_id_hash: Hex([4; 32]),
             agent_version: "0.1.0".into(),
+            hub_fingerprint: Some(Hex([6; 32])),
         },
     );
     check(

@@ -44,7 +44,7 @@ pub async fn run() -> anyhow::Result<Report> {
         &dir.path().join("node_exporter.log"),
     );
     let scrape = tokio::spawn(async move {
-        let api = support::api::Api::new(&format!("http://127.0.0.1:{port}"));
+        let api = support::api::Api::new(&format!("http://127.0.0.1:{port}"), &format!("127.0.0.1:{port}"));
         let mut ticks = tokio::time::interval(Duration::from_secs(15));
         loop {
             ticks.tick().await;

@@ -178,7 +178,7 @@ pub async fn register(paths: &Paths, order: &Order, random: &Random) -> Result<R
 
     let store = store::Store::prepare(paths)?;
     let nonce = store.nonce(token_sha256, random)?;
-    let request = request(order.token.clone(), nonce);
+    let request = request(order, nonce);
     let answer = ask_patiently(order, &request, random).await?;
     let (identity, anchor) = accept(order, answer, token_sha256, pinned)?;
     store.keep(&identity, &anchor)?;
@@ -193,16 +193,17 @@ fn earlier_anchor(paths: &Paths) -> Result<Option<HubAnchor>, IdentityError> {
     }
 }
 
-fn request(token: Token, nonce: Hex<32>) -> RegisterRequest {
+fn request(order: &Order, nonce: Hex<32>) -> RegisterRequest {
     let host = facts::read();
     RegisterRequest {
-        token,
+        token: order.token.clone(),
         nonce,
         hostname: host.hostname,
         os: host.os,
         arch: host.arch,
         machine_id_hash: host.machine_id_hash,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        hub_fingerprint: order.fingerprint,
     }
 }
 
