@@ -9,7 +9,7 @@ use protocol::job::Cancel;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::Workers;
+use super::{WARM_AFTER_END, Workers};
 use crate::host::files::Dir;
 use crate::work::wire::{MAX_NOTE, Note, Op, Request, VERSION};
 
@@ -73,13 +73,12 @@ impl Connection {
 pub struct RunningJob {
     job_id: JobId,
     connection: Connection,
-    /// Where the spare is to be replaced that this job took, once its answer is on the way to the hub.
-    warm: Option<Workers>,
+    workers: Workers,
 }
 
 impl RunningJob {
-    pub(super) const fn new(job_id: JobId, connection: Connection, warm: Option<Workers>) -> Self {
-        Self { job_id, connection, warm }
+    pub(super) const fn new(job_id: JobId, connection: Connection, workers: Workers) -> Self {
+        Self { job_id, connection, workers }
     }
 
     /// The job.
@@ -95,10 +94,11 @@ impl RunningJob {
     /// # Errors
     /// When the connection breaks.
     pub async fn next(&mut self) -> io::Result<Option<Note>> {
-        if let Some(workers) = self.warm.take() {
-            workers.warm().await;
+        let note = self.connection.next().await;
+        if matches!(note, Ok(Some(Note::Done(_)))) {
+            self.workers.warm_in(WARM_AFTER_END);
         }
-        self.connection.next().await
+        note
     }
 
     /// Passes on the hub's order to end the job. The worker verifies it; it answers with `Refused` or, in the end, `Done`.

@@ -20,17 +20,18 @@ mod connection;
 mod launch;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use protocol::job::{Already, Cmd, CmdAck, CmdBody, CmdOutcome, RejectCode, Rejected};
 use protocol::{Hex, JobId, Signed};
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 pub use connection::RunningJob;
 pub use launch::WorkerKind;
 
+use crate::host::tasks::Tasks;
 use crate::paths::Paths;
 use crate::work::wire::{Description, JobOrder, Note, Op, Request, Swept, VERSION};
 use connection::Connection;
@@ -40,6 +41,11 @@ use launch::Launcher;
 const MAX_STARTING: usize = 64;
 /// A claim waits for a disk; longer than this is no disk.
 const ACK_DEADLINE: Duration = Duration::from_secs(60);
+/// Starting the next spare takes a core from the job that has just begun, so it waits until that job has ended, but not
+/// longer than this.
+const WARM_AT_LAST: Duration = Duration::from_millis(20);
+/// The news of a job's end go first.
+const WARM_AFTER_END: Duration = Duration::from_millis(1);
 const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 const SWEEP_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -57,6 +63,7 @@ struct Inner {
     spare: Mutex<Option<Connection>>,
     /// Signature of the last welcome whose time a worker has taken note of.
     told: Mutex<Option<Hex<64>>>,
+    tasks: std::sync::Mutex<Tasks>,
 }
 
 /// Why there is no worker.
@@ -95,6 +102,7 @@ impl Workers {
             starting: Semaphore::new(MAX_STARTING),
             spare: Mutex::new(None),
             told: Mutex::new(None),
+            tasks: std::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -122,6 +130,18 @@ impl Workers {
         }
     }
 
+    /// Opens the spare a little later, in the background.
+    fn warm_in(&self, delay: Duration) {
+        let inner = Arc::downgrade(&self.inner);
+        let warm = async move {
+            sleep(delay).await;
+            if let Some(inner) = Weak::upgrade(&inner) {
+                Self { inner }.warm().await;
+            }
+        };
+        self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(warm);
+    }
+
     /// Hands a job to a worker and waits for its answer. There always is one; where no worker can be reached it is
     /// `rejected` with `unavailable`. An accepted job comes with the connection that tells how it goes.
     ///
@@ -140,7 +160,8 @@ impl Workers {
                     *self.inner.told.lock().await = shown;
                 }
                 let running = matches!(ack.outcome, CmdOutcome::Accepted(_))
-                    .then(|| RunningJob::new(ack.job_id, connection, Some(self.clone())));
+                    .then(|| RunningJob::new(ack.job_id, connection, self.clone()));
+                self.warm_in(WARM_AT_LAST);
                 (ack, running)
             }
             Ok((Note::Refused(rejected), _)) => (CmdAck { job_id, outcome: CmdOutcome::Rejected(rejected) }, None),
@@ -155,7 +176,7 @@ impl Workers {
     /// When nothing answers at the job's socket: it has ended, or its worker was killed.
     pub async fn attach(&self, job_id: JobId) -> io::Result<RunningJob> {
         let connection = Connection::connect(&self.inner.paths.job_sockets_dir(), &format!("{job_id}.sock")).await?;
-        Ok(RunningJob::new(job_id, connection, None))
+        Ok(RunningJob::new(job_id, connection, self.clone()))
     }
 
     /// What the host allows, from a worker: it can read policy files that the relay cannot.

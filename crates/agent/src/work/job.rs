@@ -38,14 +38,14 @@ use crate::verify::{self, Order};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs the job of this worker.
-pub(super) fn run(paths: &Paths, mut peer: Peer, request: &JobOrder, relays: &[u32]) {
+pub(super) fn run(paths: &Paths, mut peer: Peer, request: &JobOrder, relays: &[u32], cgroup: Option<JobCgroup>) {
     if let Some(welcome) = &request.welcome {
         learn_time(paths, welcome);
     }
     match Accept::new(paths, request) {
         Ok(accepted) => {
             peer.set_limit(MAX_CONTROL_REQUEST);
-            accepted.carry_out(paths, peer, relays);
+            accepted.carry_out(paths, peer, relays, cgroup);
         }
         Err(note) => {
             peer.send(&note);
@@ -166,7 +166,7 @@ impl Accept {
         Ok(Self { order, trust, claims, held, signals, spool, group, clock, started, started_at_ms })
     }
 
-    fn carry_out(self, paths: &Paths, mut peer: Peer, relays: &[u32]) {
+    fn carry_out(self, paths: &Paths, mut peer: Peer, relays: &[u32], cgroup: Option<JobCgroup>) {
         let Self { order, trust, claims, held, signals, spool, group, clock, started, started_at_ms } = self;
         let job_id = order.job_id;
         let ack = CmdAck { job_id, outcome: CmdOutcome::Accepted(Accepted { started_at_ms }) };
@@ -175,7 +175,6 @@ impl Accept {
 
         let mut output = Output::new(spool, clock);
         let mut peers = vec![peer];
-        let cgroup = JobCgroup::make();
         let begun = ops::prepare(&order.kind, job_id).and_then(|process| {
             start_job(&process, cgroup.as_ref().map(JobCgroup::directory))
                 .map_err(|error| ops::explain(&order.kind, &error))

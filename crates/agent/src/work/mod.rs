@@ -23,6 +23,7 @@ use crate::host::clock::Clock;
 use crate::host::files;
 use crate::paths::Paths;
 use crate::policy::Policy;
+use crate::supervise::cgroup::JobCgroup;
 use crate::trust::Trust;
 use crate::trust::hub_time::{HubTime, Moment};
 use peer::Peer;
@@ -56,6 +57,8 @@ fn serve(paths: &Paths) -> io::Result<()> {
     if !relays.contains(&uid) {
         return Err(io::Error::other(format!("user {uid} may not give orders here")));
     }
+    // While there is time: the first thing the job will need.
+    let cgroup = JobCgroup::make();
     match peer.wait()? {
         // The relay went away before it had a job.
         None => Ok(()),
@@ -65,7 +68,7 @@ fn serve(paths: &Paths) -> io::Result<()> {
         }
         Some(Ok(request)) => {
             match request.op {
-                Op::Job(order) => job::run(paths, peer, &order, &relays),
+                Op::Job(order) => job::run(paths, peer, &order, &relays, cgroup),
                 Op::Welcome(welcome) => {
                     learn_time(paths, &welcome);
                     answer(&mut peer, &Note::Described(describe(paths)));
