@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use super::conn::Conn;
 use super::error::DbError;
@@ -77,7 +78,13 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
         // One writer and several readers: SQLite has one write lock, and waiting for it in our own queue is fair.
-        let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+        // SQLite ends a transaction by itself when the disk is full; sqlx then counts one that is not there and would
+        // refuse to begin another for ever. Such a connection is replaced.
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).before_acquire(|conn, _| {
+                let usable = !conn.is_in_transaction();
+                async move { Ok(usable) }.boxed()
+            });
         let writer = writer.connect_with(options.clone()).await?;
         let readers = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE_TIMEOUT);
         let readers = readers.connect_with(options.read_only(true)).await?;
