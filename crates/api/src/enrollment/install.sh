@@ -274,7 +274,7 @@ uninstall() {
     wait_for_jobs
     if [ -d /run/systemd/system ]; then
         systemctl --quiet disable --now roadstead-agent.service roadstead-work.socket 2>/dev/null || :
-        systemctl stop 'roadstead-work@*.service' roadstead-jobs.slice 2>/dev/null || :
+        systemctl stop 'roadstead-work@*.service' roadstead-jobs.slice roadstead.slice 2>/dev/null || :
         for unit in $UNIT_NAMES; do rm -f "$UNITS/$unit"; done
         systemctl daemon-reload
         systemctl reset-failed 'roadstead-*' 2>/dev/null || :
