@@ -126,6 +126,7 @@ pub async fn cancel(app: &App, job: Authorized<Job, JobsCancel>) -> Result<Job> 
         if first {
             store::request_cancel(&mut step.conn(), job.id, at).await?;
             job.cancel_requested_at = Some(at);
+            with_log_size(app, &mut job).await?;
             step.announce("job.state", &job)?;
             step.audit(&actor, "job.cancel", &job).await?;
         }

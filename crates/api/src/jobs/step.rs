@@ -229,9 +229,9 @@ pub(super) async fn transition(
     changed.state = next;
     if next.is_terminal() {
         changed.finished_at = changed.finished_at.or_else(|| Some(hub.now()));
-        if changed.sent_at.is_some() {
-            changed.log = log::size(hub, job.id).await?;
-        }
+    }
+    if changed.sent_at.is_some() {
+        changed.log = log::size(hub, job.id).await?;
     }
     if !store::update(&mut unit.conn(), &changed, from).await? {
         return Ok(false);

@@ -7,7 +7,7 @@ use protocol::{JobId, ServerId};
 use tokio::sync::watch;
 
 use super::segment::Piece;
-use super::store;
+use super::store::{self, Extent};
 use super::text::Carries;
 use crate::error::{Error, Result};
 use crate::gateway::AgentLink;
@@ -48,6 +48,8 @@ pub(in crate::jobs) struct Progress {
     pub(in crate::jobs) stored: u64,
     /// Bytes of output that were dropped.
     pub(in crate::jobs) gap_bytes: u64,
+    /// Bytes of it that are still there.
+    pub(in crate::jobs) kept: u64,
     /// The job has ended: no more will come.
     pub(in crate::jobs) ended: bool,
 }
@@ -74,11 +76,12 @@ pub(super) enum Taken {
 impl Live {
     /// The log of a job that has none yet.
     pub(in crate::jobs) fn new(job_id: JobId, server_id: ServerId) -> Arc<Self> {
-        Self::at(job_id, server_id, store::Extent::default(), Carries::default())
+        Self::at(job_id, server_id, Extent::default(), Carries::default())
     }
 
-    fn at(job_id: JobId, server_id: ServerId, extent: store::Extent, carries: Carries) -> Arc<Self> {
-        let progress = Progress { stored: extent.finish, gap_bytes: extent.gap_bytes, ended: false };
+    fn at(job_id: JobId, server_id: ServerId, extent: Extent, carries: Carries) -> Arc<Self> {
+        let Extent { finish, gap_bytes, kept } = extent;
+        let progress = Progress { stored: finish, gap_bytes, kept, ended: false };
         let intake = Intake { taken: extent.finish, refused_at: None, carries, done: None, link: None };
         Arc::new(Self { job_id, server_id, intake: Mutex::new(intake), progress: watch::Sender::new(progress) })
     }
@@ -149,18 +152,24 @@ impl Live {
         EndTaken::Now(done)
     }
 
-    /// So much is stored now. Gives the end when it waited for this, and whom to tell.
-    pub(super) fn stored(&self, up_to: u64, gap_bytes: u64) -> (Option<JobDone>, Option<AgentLink>) {
+    /// More is stored now. Gives the end when it waited for this, and whom to tell.
+    pub(super) fn stored(&self, more: Growth) -> (Option<JobDone>, Option<AgentLink>) {
         let mut intake = self.intake();
         self.progress.send_modify(|progress| {
-            progress.stored = up_to;
-            progress.gap_bytes = progress.gap_bytes.saturating_add(gap_bytes);
+            progress.stored = more.finish;
+            progress.gap_bytes = progress.gap_bytes.saturating_add(more.gap_bytes).saturating_add(more.dropped);
+            progress.kept = progress.kept.saturating_add(more.kept).saturating_sub(more.dropped);
         });
-        (intake.done.take_if(|done| done.next_offset <= up_to), intake.link.clone())
+        (intake.done.take_if(|done| done.next_offset <= more.finish), intake.link.clone())
+    }
+
+    /// Bytes that are still there.
+    pub(super) fn kept(&self) -> u64 {
+        self.progress.borrow().kept
     }
 
     /// Somebody else wrote this log: what is in memory is wrong, and the agent starts over from what is stored.
-    pub(super) fn start_over(&self, extent: store::Extent) -> Option<AgentLink> {
+    pub(super) fn start_over(&self, extent: Extent) -> Option<AgentLink> {
         let mut intake = self.intake();
         intake.taken = extent.finish;
         intake.refused_at = None;
@@ -169,6 +178,7 @@ impl Live {
         self.progress.send_modify(|progress| {
             progress.stored = extent.finish;
             progress.gap_bytes = extent.gap_bytes;
+            progress.kept = extent.kept;
         });
         intake.link.clone()
     }
@@ -199,6 +209,19 @@ impl Live {
     fn intake(&self) -> MutexGuard<'_, Intake> {
         self.intake.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a transaction added to a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Growth {
+    /// Where the log ends now.
+    pub(super) finish: u64,
+    /// Bytes that were missing in what was added.
+    pub(super) gap_bytes: u64,
+    /// Bytes that were added.
+    pub(super) kept: u64,
+    /// Bytes of the middle that were dropped for them.
+    pub(super) dropped: u64,
 }
 
 /// What became of an end.

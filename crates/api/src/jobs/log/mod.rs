@@ -1,6 +1,7 @@
 //! Output of jobs: taken once and in order, stored compressed, read by pages, followed live.
 
 mod follow;
+mod limit;
 mod live;
 mod plain;
 mod read;
@@ -70,6 +71,24 @@ pub(super) async fn size(hub: &Hub, job_id: JobId) -> Result<LogSize> {
     let mut session = hub.history.read().await?;
     let extent = store::extent(&mut session.conn(), job_id).await?;
     Ok(LogSize { bytes: extent.finish, truncated: extent.gap_bytes > 0 })
+}
+
+/// The bytes of a log as a client gets them.
+#[cfg(test)]
+pub(super) async fn bytes(app: &App, job_id: JobId) -> Vec<u8> {
+    let end = size(app, job_id).await.unwrap().bytes;
+    let response = plain::respond(Arc::clone(app), job_id, 0, end, plain::Disposition::Inline);
+    axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()
+}
+
+/// Drops the middle of a log beyond a limit of the test's.
+#[cfg(test)]
+pub(super) async fn shorten(hub: &Hub, job_id: JobId, limit: u64) -> u64 {
+    let mut tx = hub.history.write().await.unwrap();
+    let kept = store::extent(&mut tx.conn(), job_id).await.unwrap().kept;
+    let dropped = limit::shorten(&mut tx.conn(), job_id, kept, limit, hub.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    dropped
 }
 
 /// Removes whole logs.

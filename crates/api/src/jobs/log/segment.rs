@@ -75,6 +75,8 @@ pub(super) enum Encoding {
     Plain,
     /// One zstd frame.
     Zstd,
+    /// Nothing but when it was dropped: the hub had these bytes once.
+    Dropped,
 }
 
 impl Encoding {
@@ -83,6 +85,7 @@ impl Encoding {
         match self {
             Self::Plain => 0,
             Self::Zstd => 1,
+            Self::Dropped => 2,
         }
     }
 
@@ -91,6 +94,7 @@ impl Encoding {
         match number {
             0 => Some(Self::Plain),
             1 => Some(Self::Zstd),
+            2 => Some(Self::Dropped),
             _ => None,
         }
     }
@@ -202,11 +206,27 @@ pub(super) struct Damaged {
 }
 
 impl Row {
+    /// The place of bytes that were dropped at `at_ms`; `gap_bytes` counts them and those that were missing among them.
+    pub(super) fn dropped(start: u64, finish: u64, gap_bytes: u64, at_ms: i64) -> Self {
+        Self { start, finish, gap_bytes, encoding: Encoding::Dropped, data: at_ms.to_le_bytes().to_vec() }
+    }
+
+    /// Bytes of output in it.
+    pub(super) fn kept(&self) -> u64 {
+        if self.encoding == Encoding::Dropped { 0 } else { self.finish - self.start }
+    }
+
     /// Reads the segment.
     pub(super) fn decode(self) -> Result<Segment, Damaged> {
         let start = self.start;
         let damaged = |problem| Damaged { start, problem };
         let plain = match self.encoding {
+            Encoding::Dropped => {
+                let at_ms = self.data.first_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes));
+                let hole = Piece::hole(start, self.finish.saturating_sub(start), at_ms);
+                let pieces = vec![Piece { gap_bytes: self.gap_bytes, ..hole }];
+                return Ok(Segment { carries: Carries::default(), pieces });
+            }
             Encoding::Plain => self.data,
             Encoding::Zstd => {
                 let size = zstd::zstd_safe::get_frame_content_size(&self.data).ok().flatten();

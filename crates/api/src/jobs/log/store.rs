@@ -19,14 +19,13 @@ impl TryFrom<Stored> for Row {
     type Error = DbError;
 
     fn try_from(stored: Stored) -> Result<Self, DbError> {
-        let number = |value: i64| u64::try_from(value).unwrap_or(0);
         let encoding = Encoding::from_number(stored.encoding).ok_or_else(|| {
             DbError::Other(sqlx::Error::Decode(format!("unknown log encoding {}", stored.encoding).into()))
         })?;
         Ok(Self {
-            start: number(stored.start),
-            finish: number(stored.finish),
-            gap_bytes: number(stored.gap_bytes),
+            start: unsigned(stored.start),
+            finish: unsigned(stored.finish),
+            gap_bytes: unsigned(stored.gap_bytes),
             encoding,
             data: stored.data,
         })
@@ -38,6 +37,12 @@ impl TryFrom<Stored> for Row {
 pub(super) struct Extent {
     pub(super) finish: u64,
     pub(super) gap_bytes: u64,
+    /// Bytes that are still there.
+    pub(super) kept: u64,
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
 }
 
 fn signed(value: u64) -> i64 {
@@ -69,14 +74,71 @@ pub(super) async fn append(conn: &mut Conn<'_>, job_id: JobId, row: Row) -> Resu
 
 /// How far the log of a job goes.
 pub(super) async fn extent(conn: &mut Conn<'_>, job_id: JobId) -> Result<Extent, DbError> {
-    let (finish, gap_bytes) = conn
+    let (finish, gap_bytes, kept) = conn
         .query(sql!(
-            "select coalesce(max(finish), 0), cast(coalesce(sum(gap_bytes), 0) as bigint) from job_log where job_id = $1"
+            "select coalesce(max(finish), 0), cast(coalesce(sum(gap_bytes), 0) as bigint), \
+             cast(coalesce(sum(case when encoding = 2 then 0 else finish - start end), 0) as bigint) \
+             from job_log where job_id = $1"
         ))
         .bind(job_id.to_string())
-        .fetch_one::<(i64, i64)>()
+        .fetch_one::<(i64, i64, i64)>()
         .await?;
-    Ok(Extent { finish: u64::try_from(finish).unwrap_or(0), gap_bytes: u64::try_from(gap_bytes).unwrap_or(0) })
+    Ok(Extent { finish: unsigned(finish), gap_bytes: unsigned(gap_bytes), kept: unsigned(kept) })
+}
+
+/// The first segment that begins at `from` or later, without its data: start, finish, and whether it was dropped.
+pub(super) async fn first_from(
+    conn: &mut Conn<'_>,
+    job_id: JobId,
+    from: u64,
+) -> Result<Option<(u64, u64, bool)>, DbError> {
+    let row = conn
+        .query(sql!(
+            "select start, finish, encoding from job_log where job_id = $1 and start >= $2 order by start limit 1"
+        ))
+        .bind(job_id.to_string())
+        .bind(signed(from))
+        .fetch_optional::<(i64, i64, i64)>()
+        .await?;
+    let dropped = Encoding::Dropped.as_number();
+    Ok(row.map(|(start, finish, encoding)| (unsigned(start), unsigned(finish), encoding == dropped)))
+}
+
+/// Bytes that are missing in the segments that begin from `from` on and before `to`.
+pub(super) async fn gaps_between(conn: &mut Conn<'_>, job_id: JobId, from: u64, to: u64) -> Result<u64, DbError> {
+    let (gap_bytes,) = conn
+        .query(sql!(
+            "select cast(coalesce(sum(gap_bytes), 0) as bigint) from job_log \
+             where job_id = $1 and start >= $2 and start < $3"
+        ))
+        .bind(job_id.to_string())
+        .bind(signed(from))
+        .bind(signed(to))
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(unsigned(gap_bytes))
+}
+
+/// Puts `row` in the place of everything that it covers.
+pub(super) async fn replace(conn: &mut Conn<'_>, job_id: JobId, row: Row) -> Result<(), DbError> {
+    conn.query(sql!("delete from job_log where job_id = $1 and start >= $2 and start < $3"))
+        .bind(job_id.to_string())
+        .bind(signed(row.start))
+        .bind(signed(row.finish))
+        .execute()
+        .await?;
+    conn.query(sql!(
+        "insert into job_log (job_id, start, finish, gap_bytes, encoding, data) values ($1, $2, $3, $4, $5, $6)"
+    ))
+    .bind(job_id.to_string())
+    .bind(signed(row.start))
+    .bind(signed(row.finish))
+    .bind(signed(row.gap_bytes))
+    .bind(row.encoding.as_number())
+    .bind(row.data)
+    .execute()
+    .await?;
+    Ok(())
 }
 
 /// The last segment of a log.

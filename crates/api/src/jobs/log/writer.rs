@@ -11,11 +11,13 @@ use protocol::JobId;
 use protocol::job::Ack;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::live::Live;
+use super::limit;
+use super::live::{Growth, Live};
 use super::segment::{Builder, Piece, Row};
 use super::store;
 use super::text::Carries;
-use crate::db::DbError;
+use crate::clock::Timestamp;
+use crate::db::{Conn, DbError};
 use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
 
@@ -203,11 +205,11 @@ async fn save(hub: &App, stored: Vec<Stored>) {
     let mut refused = false;
     loop {
         match commit(hub, &stored).await {
-            Ok(conflicts) => {
+            Ok(outcomes) => {
                 if refused {
                     tracing::info!(jobs = stored.len(), "logs are stored again");
                 }
-                return tell(hub, stored, &conflicts).await;
+                return tell(hub, stored, outcomes).await;
             }
             Err(error) if hub.tasks.is_stopping() => {
                 return tracing::error!(%error, jobs = stored.len(), "logs not stored; agents send them again");
@@ -226,32 +228,43 @@ async fn save(hub: &App, stored: Vec<Stored>) {
     }
 }
 
-/// The jobs whose log does not end where the hub believed.
-async fn commit(hub: &Hub, stored: &[Stored]) -> Result<Vec<JobId>, DbError> {
+/// What each part added; `None` where the log does not end where this hub believed.
+async fn commit(hub: &Hub, stored: &[Stored]) -> Result<Vec<Option<Growth>>, DbError> {
+    let now = hub.now();
     let mut tx = hub.history.write().await?;
-    let mut conflicts = Vec::new();
+    let mut outcomes = Vec::with_capacity(stored.len());
     for part in stored {
-        for row in &part.rows {
-            if !store::append(&mut tx.conn(), part.live.job_id, row.clone()).await? {
-                conflicts.push(part.live.job_id);
-                break;
-            }
-        }
+        outcomes.push(append(&mut tx.conn(), part, now).await?);
     }
     tx.commit().await?;
-    Ok(conflicts)
+    Ok(outcomes)
 }
 
-async fn tell(hub: &App, stored: Vec<Stored>, conflicts: &[JobId]) {
-    for Stored { live, rows } in stored {
-        if conflicts.contains(&live.job_id) {
+async fn append(conn: &mut Conn<'_>, part: &Stored, now: Timestamp) -> Result<Option<Growth>, DbError> {
+    let job_id = part.live.job_id;
+    let mut growth = Growth { finish: 0, gap_bytes: 0, kept: 0, dropped: 0 };
+    for row in &part.rows {
+        growth.finish = row.finish;
+        growth.gap_bytes = growth.gap_bytes.saturating_add(row.gap_bytes);
+        growth.kept = growth.kept.saturating_add(row.kept());
+        if !store::append(conn, job_id, row.clone()).await? {
+            return Ok(None);
+        }
+    }
+    let kept = part.live.kept().saturating_add(growth.kept);
+    growth.dropped = limit::shorten(conn, job_id, kept, limit::KEPT, now).await?;
+    Ok(Some(growth))
+}
+
+async fn tell(hub: &App, stored: Vec<Stored>, outcomes: Vec<Option<Growth>>) {
+    for (Stored { live, .. }, outcome) in stored.into_iter().zip(outcomes) {
+        let Some(growth) = outcome else {
             start_over(hub, &live).await;
             continue;
-        }
-        let finish = rows.last().map_or(0, |row| row.finish);
-        let (done, link) = live.stored(finish, rows.iter().map(|row| row.gap_bytes).sum());
+        };
+        let (done, link) = live.stored(growth);
         if let Some(link) = link {
-            acknowledge(&link, live.job_id, finish);
+            acknowledge(&link, live.job_id, growth.finish);
             if let Some(done) = done {
                 crate::jobs::agent::finish_later(hub, link, done);
             }

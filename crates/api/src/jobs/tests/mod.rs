@@ -1,1 +1,9 @@
-//! Tests of the slice.
+//! Tests of the slice, through the router on one side and the agent's entry points on the other.
+
+mod bad_input;
+mod cancelling;
+mod delivery;
+mod following;
+mod logs;
+mod random_walk;
+mod support;
