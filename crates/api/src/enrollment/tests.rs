@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use protocol::{Hex, ServerId, enroll};
+use protocol::{Hex, ServerId};
 use serde_json::{Value, json};
 
 use super::{routes, store, task};
-use crate::gateway::scripted::{Enrolled, ScriptedAgent, listen};
 use crate::http::Trust;
 use crate::hub::App;
 use crate::secret::{TokenDigest, sha256};
@@ -258,6 +257,17 @@ async fn bad_registrations_are_refused_before_the_token_is_used() {
 }
 
 #[tokio::test]
+async fn a_wrong_fingerprint_does_not_use_the_token_up() {
+    let test = TestHub::sqlite().await;
+    let minted = mint(&test.owner().await, json!({})).await;
+    let mut form = registration(text(&minted, "token"), 1);
+    form["hub_fingerprint"] = json!(Hex([9; 32]));
+    assert_eq!(test.anonymous().post(REGISTER, form.clone()).await.code(), "conflict");
+    form["hub_fingerprint"] = json!(test.hub.keys.fingerprint());
+    assert_eq!(test.anonymous().post(REGISTER, form).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn of_a_hundred_at_once_one_wins() {
     for test in TestHub::each_engine().await {
         let token = text(&mint(&test.owner().await, json!({})).await, "token").to_owned();
@@ -451,7 +461,10 @@ fn the_document_describes_the_registration_that_the_protocol_has() {
     };
     let keys = |value: Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };
     use utoipa::PartialSchema as _;
-    assert_eq!(fields(routes::RegisterBody::schema()), keys(registration("rsi_", 1)));
+    let mut form = registration("rsi_", 1);
+    form["hub_fingerprint"] = json!(Hex([1; 32]));
+    let request: protocol::enroll::RegisterRequest = serde_json::from_value(form).unwrap();
+    assert_eq!(fields(routes::RegisterBody::schema()), keys(serde_json::to_value(request).unwrap()));
     let answer = json!({ "server_id": "", "agent_token": "", "hub_key": "", "hub_key_id": "", "ws_url": "" });
     assert_eq!(fields(routes::RegisterAnswer::schema()), keys(answer));
 }

@@ -172,10 +172,15 @@ mod tests {
         check(r#"{"name":"a","inner":{}}"#, ValidationFailed, "inner.kind", "is required");
         check(r#"{"name":"a","name":"b"}"#, ValidationFailed, "name", "is given twice");
         check(r#"{"name":7}"#, ValidationFailed, "name", "must be given as a string");
-        check(r#"{"name":"a","count":-1}"#, ValidationFailed, "count", "must be given as u32");
+        check(
+            r#"{"name":"a","count":-1}"#,
+            ValidationFailed,
+            "count",
+            "must be given as a whole number from 0 to 4294967295",
+        );
         check(r#"{"name":"a","inner":{"kind":"fancy"}}"#, ValidationFailed, "inner.kind", "must be `plain`");
         check(r#"{"name":"a\u0000b"}"#, ValidationFailed, "name", "must not contain a NUL character");
-        check(r#"["name"]"#, ValidationFailed, "body", "must be given as struct Form with 3 elements");
+        check(r#"["name"]"#, ValidationFailed, "body", "must be given as an object");
         for text in ["", "{", "nonsense", r#"{"name":"a"} trailing"#, "\u{feff}{}"] {
             check(text, BadRequest, "", "");
         }

@@ -22,9 +22,27 @@ pub(super) fn of_value(path: &serde_path_to_error::Path, message: &str) -> (Stri
         return (field, unknown());
     }
     let known = if message.starts_with("unknown variant") { "must be " } else { "must be given as " };
-    let problem =
-        message.split_once(", expected ").map_or_else(|| message.to_owned(), |(_, wanted)| format!("{known}{wanted}"));
+    let problem = message
+        .split_once(", expected ")
+        .map_or_else(|| message.to_owned(), |(_, wanted)| format!("{known}{}", in_words(wanted)));
     (if path == "." { "body".to_owned() } else { path }, problem)
+}
+
+/// What serde expects, without the names of our types.
+fn in_words(wanted: &str) -> &str {
+    match wanted {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") || other.contains(" struct ") => "an object",
+        other => other,
+    }
 }
 
 /// Problem of a field that no type knows.
@@ -34,7 +52,8 @@ pub(super) fn unknown() -> String {
 
 /// A name from outside, short enough to be shown.
 pub(super) fn shorten(name: impl Display) -> String {
-    let mut name = name.to_string();
+    // Optional values and newtypes are steps of serde's paths that callers do not see.
+    let mut name = name.to_string().replace("?.", "");
     if let Some((end, _)) = name.char_indices().nth(MAX_NAME) {
         name.truncate(end);
         name.push('…');
