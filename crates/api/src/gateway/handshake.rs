@@ -119,8 +119,13 @@ pub(super) async fn dismiss(hub: &Hub, mut socket: WebSocket, closing: &Closing)
             socket.send(Frame::Text(outgoing.to_text(None)?.into())).await?;
         }
         socket.send(socket::close_frame(closing)).await?;
-        while let Some(Ok(_)) = socket.recv().await {}
-        anyhow::Ok(())
+        // Hanging up at once would destroy what is still on its way, when the other end has sent more than was read.
+        while let Some(Ok(frame)) = socket.recv().await {
+            if matches!(frame, Frame::Close(_)) {
+                return anyhow::Ok(());
+            }
+        }
+        std::future::pending().await
     };
     // Whoever does not take it in time does not get it.
     let _ = tokio::time::timeout(socket::LINGER, goodbye).await;

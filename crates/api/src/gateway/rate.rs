@@ -20,13 +20,14 @@ impl Bucket {
         Self { capacity, per_second: f64::from(per_second), tokens: capacity, filled: Instant::now() }
     }
 
-    /// Takes one token; `false` when there is none.
-    pub(super) fn take(&mut self) -> bool {
+    /// Takes so many tokens; `false` when there are not enough.
+    pub(super) fn take(&mut self, tokens: u32) -> bool {
         self.fill();
-        if self.tokens < 1.0 {
+        let tokens = f64::from(tokens);
+        if self.tokens < tokens {
             return false;
         }
-        self.tokens -= 1.0;
+        self.tokens -= tokens;
         true
     }
 
@@ -51,12 +52,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bursts_are_bounded_and_refill() {
         let mut bucket = Bucket::new(10, 5);
-        assert_eq!((0..100).filter(|_| bucket.take()).count(), 10);
+        assert_eq!((0..100).filter(|_| bucket.take(1)).count(), 10);
         assert_eq!(bucket.wait(), Duration::from_millis(200));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!((0..100).filter(|_| bucket.take()).count(), 5);
+        assert_eq!((0..100).filter(|_| bucket.take(1)).count(), 5);
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert_eq!(bucket.wait(), Duration::ZERO);
-        assert_eq!((0..100).filter(|_| bucket.take()).count(), 10);
+        assert_eq!((0..100).filter(|_| bucket.take(1)).count(), 10);
     }
 }

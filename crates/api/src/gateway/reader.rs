@@ -22,6 +22,8 @@ use crate::hub::App;
 /// Frames a second that an agent may send without having been asked; logs have their own measure.
 const FRAMES_PER_SECOND: u32 = 500;
 const FRAMES_AT_ONCE: u32 = 2_000;
+/// A frame that is refused is answered, and counts as so many.
+const REFUSED_FRAME: u32 = 4;
 /// Log pieces a second; beyond them the hub reads more slowly, and the agent waits.
 const LOG_PIECES_PER_SECOND: u32 = 20_000;
 const LOG_PIECES_AT_ONCE: u32 = 20_000;
@@ -89,7 +91,7 @@ impl<'s> Reader<'s> {
         match frame {
             Frame::Text(text) => self.take_text(text.as_str()).await,
             Frame::Binary(bytes) => self.take_binary(bytes).await,
-            Frame::Ping(_) | Frame::Pong(_) => self.count(),
+            Frame::Ping(_) | Frame::Pong(_) => self.count(1),
             Frame::Close(_) => Ok(()),
         }
     }
@@ -100,16 +102,13 @@ impl<'s> Reader<'s> {
         }
         let envelope = match Envelope::decode(text) {
             Ok(envelope) => envelope,
-            Err(error) => {
-                self.count()?;
-                return Closing::damaged(&error).map_or(Ok(()), Err);
-            }
+            Err(error) => return Closing::damaged(&error).map_or(Ok(()), Err),
         };
         let id = envelope.id;
         let message = match envelope.message() {
             Ok(message) => message,
             Err(error) => {
-                self.count()?;
+                self.count(REFUSED_FRAME)?;
                 self.link.refuse(error.code(), error.to_string(), Some(id));
                 return Ok(());
             }
@@ -118,26 +117,26 @@ impl<'s> Reader<'s> {
             Message::Log(log) => self.take_log(log, id).await,
             Message::CmdAck(_) | Message::JobDone(_) if self.link.take_answer() => self.dispatch(message, id).await,
             message => {
-                self.count()?;
+                self.count(1)?;
                 self.dispatch(message, id).await
             }
         }
     }
 
-    fn count(&mut self) -> Result<(), Closing> {
-        if self.frames.take() {
+    fn count(&mut self, frames: u32) -> Result<(), Closing> {
+        if self.frames.take(frames) {
             return Ok(());
         }
         Err(Closing::rate_limited(format!("more than {FRAMES_PER_SECOND} frames a second")))
     }
 
     async fn take_log(&mut self, log: Log, id: MessageId) -> Result<(), Closing> {
-        while !self.log_pieces.take() {
+        while !self.log_pieces.take(1) {
             let wait = self.log_pieces.wait();
             sleep(wait).await;
         }
         if let Some(problem) = problem_of(&log) {
-            self.count()?;
+            self.count(REFUSED_FRAME)?;
             if log.bytes.is_some() {
                 self.awaited = Awaited::Refused;
             }

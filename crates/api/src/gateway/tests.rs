@@ -164,7 +164,7 @@ async fn bad_first_frames_are_answered_and_closed() {
     let world = World::sqlite().await;
     let check = async |frame: Result<String, Vec<u8>>, code: u16, error: ErrorCode| {
         let mut socket = world.raw().await;
-        let shown = format!("{frame:.60?}");
+        let shown: String = format!("{frame:?}").chars().take(60).collect();
         match frame {
             Ok(text) => socket.send_text(text).await,
             Err(bytes) => socket.send_binary(bytes).await,
@@ -235,7 +235,7 @@ async fn bad_frames_of_a_session_are_answered_as_the_protocol_says() {
         (Err(vec![0, 0, 0, 0, 7]), 1002, ErrorCode::Unexpected),
     ] {
         let mut agent = world.agent().await;
-        let shown = format!("{frame:.60?}");
+        let shown: String = format!("{frame:?}").chars().take(60).collect();
         match frame {
             Ok(text) => agent.send_text(text).await,
             Err(bytes) => agent.send_binary(bytes).await,
