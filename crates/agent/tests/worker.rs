@@ -205,6 +205,7 @@ async fn the_hosts_policy_decides() {
     host.policy("tiers = [\"read\", \"typed\"]\n");
     let description = host.workers.describe().await.unwrap();
     assert_eq!(description.policy.tiers.len(), 2);
+    assert_eq!(description.boot_id, support::boot_id());
     let (ack, _) = host.submit(&host.body(&command("true"))).await;
     assert_eq!(rejection(&ack), Some(RejectCode::PolicyDenied));
     host.policy("require_operator_signature = [\"root\"]\n");

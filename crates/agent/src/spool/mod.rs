@@ -81,6 +81,11 @@ impl Spool {
         Ok(Self { dir: Dir::open(path)?, boot_id: boot_id.into() })
     }
 
+    /// Corrects the running kernel's id, once a worker has said what it is.
+    pub fn set_boot_id(&mut self, boot_id: impl Into<String>) {
+        self.boot_id = boot_id.into();
+    }
+
     /// Every job that the hub does not have completely, the oldest first. What cannot be read is passed over.
     ///
     /// # Errors

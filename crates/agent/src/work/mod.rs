@@ -96,7 +96,9 @@ fn relays(paths: &Paths) -> Vec<u32> {
 }
 
 fn describe(paths: &Paths) -> Description {
-    Description { version: env!("CARGO_PKG_VERSION").to_owned(), policy: Policy::load(paths.policy_file()).summary() }
+    let boot_id = Moment::now(Clock::system()).map(|moment| moment.boot_id).unwrap_or_default();
+    let policy = Policy::load(paths.policy_file()).summary();
+    Description { version: env!("CARGO_PKG_VERSION").to_owned(), policy, boot_id }
 }
 
 /// Says one thing and sees it off.

@@ -114,6 +114,9 @@ pub struct Description {
     pub version: String,
     /// The host's policy, read by the one who decides by it.
     pub policy: PolicySummary,
+    /// The boot that jobs are claimed in. A sandbox may show the relay another one: in a container its own /proc is that
+    /// of the machine around it.
+    pub boot_id: String,
 }
 
 /// What a sweep found.
