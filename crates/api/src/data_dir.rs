@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -63,7 +64,7 @@ pub fn require_own(path: &Path) -> Result<()> {
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot open {}", path.display())),
     };
     let mut content = Vec::new();
@@ -90,7 +91,10 @@ pub fn read_text(path: &Path, limit: u64) -> Result<Option<String>> {
 /// # Errors
 /// When it could not be made durable; the old content is still there.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    let beside = path.with_extension("new");
+    // Two writers at once must not write into each other's half-done file.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let beside = path.with_extension(format!("{}-{number}.new", std::process::id()));
     let written = write_beside(&beside, content).and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
         // The error below says more than a failed clean-up would.

@@ -227,6 +227,10 @@ impl IntoResponse for Error {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            if self.code == ErrorCode::RateLimited {
+                response.headers_mut().insert("ratelimit-remaining", HeaderValue::from(0));
+                response.headers_mut().insert("ratelimit-reset", HeaderValue::from(seconds));
+            }
         }
         response
     }

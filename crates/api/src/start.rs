@@ -125,3 +125,62 @@ pub async fn start_background(app: &App) {
     crate::servers::start(app);
     crate::jobs::spawn(app);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Sources;
+
+    fn config(data_dir: &Path) -> Config {
+        let flags = BTreeMap::from([("data_dir".to_owned(), data_dir.display().to_string())]);
+        Config::load(&Sources { flags, env: BTreeMap::new() }).unwrap().config
+    }
+
+    async fn refused(data_dir: &Path) -> String {
+        format!("{:#}", open(config(data_dir)).await.unwrap_err())
+    }
+
+    #[tokio::test]
+    async fn an_installation_keeps_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().join("data");
+        let first = open(config(&data_dir)).await.unwrap();
+        first.close().await;
+        let again = open(config(&data_dir)).await.unwrap();
+        again.close().await;
+        assert_eq!(first.keys.fingerprint(), again.keys.fingerprint());
+
+        let path = Keys::path(&data_dir.join("keys"));
+        let kept = data_dir::read(&path, 4096).unwrap().unwrap();
+        data_dir::write_private(&path, &Keys::generate_pkcs8(&SystemRandom::default())).unwrap();
+        let message = refused(&data_dir).await;
+        assert!(
+            message.contains("put that key back") && message.contains(&first.keys.fingerprint().to_string()),
+            "{message}"
+        );
+        std::fs::remove_file(&path).unwrap();
+        let message = refused(&data_dir).await;
+        assert!(message.contains("is missing") && message.contains(&first.keys.fingerprint().to_string()), "{message}");
+        assert!(!path.exists(), "no other key may take its place");
+        data_dir::write_private(&path, &kept).unwrap();
+        open(config(&data_dir)).await.unwrap().close().await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_said_with_its_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        data_dir::write_private(&file, b"").unwrap();
+        let message = refused(&file.join("data")).await;
+        assert!(message.contains("--data-dir") && message.contains("cannot make the directory"), "{message}");
+
+        let data_dir = dir.path().join("data");
+        data_dir::ensure_private_dir(&data_dir).unwrap();
+        data_dir::write_private(&data_dir.join("roadstead.db"), b"this is no database, whatever its name says")
+            .unwrap();
+        assert!(refused(&data_dir).await.contains("the database cannot be opened"));
+    }
+}

@@ -7,9 +7,11 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use futures_util::future::BoxFuture;
 use protocol::WorkspaceId;
+use serde_json::json;
 
 use super::actor::Actor;
-use super::node::Verb;
+use super::node::{Node, Verb};
+use crate::audit::{Outcome, Subject};
 use crate::auth;
 use crate::db::Conn;
 use crate::error::{Error, Result};
@@ -51,13 +53,24 @@ pub struct Workspace {
 /// # Errors
 /// 403 when the actor's role lacks the node, 404 when there is no such resource in the actor's workspace.
 pub async fn authorize<R: Resource, V: Verb>(hub: &Hub, actor: Actor, id: R::Id) -> Result<Authorized<R, V>> {
-    if !actor.may(V::NODE) {
-        return Err(Error::forbidden(V::NODE.as_str()));
-    }
+    demand(hub, &actor, V::NODE).await?;
     let mut session = hub.db.read().await?;
     let resource = R::load(&mut session.conn(), actor.workspace_id, id).await?;
     let resource = resource.ok_or_else(|| Error::not_found(R::WORD))?;
     Ok(Authorized { actor, resource, verb: PhantomData })
+}
+
+/// Refusals are recorded: somebody tries what they were not given.
+async fn demand(hub: &Hub, actor: &Actor, node: Node) -> Result<()> {
+    if actor.may(node) {
+        return Ok(());
+    }
+    let mut unit = hub.begin().await?;
+    let subject = Subject { kind: "workspace", id: actor.workspace_id.to_string(), name: String::new() };
+    let details = json!({ "permission": node.as_str() });
+    unit.audit(actor, "access.deny", subject, Outcome::Denied, details).await?;
+    unit.commit().await?;
+    Err(Error::forbidden(node.as_str()))
 }
 
 impl<R: Resource, V: Verb> FromRequestParts<App> for Authorized<R, V> {
@@ -78,9 +91,7 @@ impl<V: Verb> FromRequestParts<App> for Authorized<Workspace, V> {
 
     async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
         let actor = auth::authenticate(hub, parts).await?;
-        if !actor.may(V::NODE) {
-            return Err(Error::forbidden(V::NODE.as_str()));
-        }
+        demand(hub, &actor, V::NODE).await?;
         let resource = Workspace { id: actor.workspace_id };
         Ok(Self { actor, resource, verb: PhantomData })
     }

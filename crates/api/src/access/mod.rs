@@ -8,6 +8,8 @@ mod actor;
 mod extract;
 mod node;
 mod role;
+#[cfg(test)]
+mod tests;
 
 pub use actor::{Actor, Principal, RequestOrigin};
 pub use extract::{Authorized, Resource, Workspace, authorize};

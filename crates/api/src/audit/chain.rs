@@ -77,6 +77,7 @@ pub(super) async fn extend(hub: &Hub) -> Result<()> {
 
 /// Signs the head and writes it outside the database, unless it is there already.
 async fn keep(hub: &Hub, head: Head) -> Result<()> {
+    let _alone = hub.audit.keeping.lock().await;
     let path = path(&hub.config.data_dir);
     let keys = hub.keys.clone();
     let at = hub.now();

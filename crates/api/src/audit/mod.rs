@@ -16,7 +16,7 @@ pub use routes::routes;
 pub use task::{chain, start};
 
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 
 use crate::access::Actor;
 use crate::background::Wake;
@@ -25,17 +25,14 @@ use crate::error::Result;
 use crate::hub::Hub;
 use model::Entry;
 
-/// Wakes the task that chains, and lets one verification run at a time.
-#[derive(Debug)]
+/// Wakes the task that chains.
+#[derive(Debug, Default)]
 pub struct State {
     pub(crate) wake: Wake,
-    verifying: Semaphore,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self { wake: Wake::default(), verifying: Semaphore::new(1) }
-    }
+    /// Held by the one verification that may run.
+    verifying: Mutex<()>,
+    /// Held while the signed head is written, so that it never goes back.
+    keeping: Mutex<()>,
 }
 
 /// Writes one record into the caller's transaction.

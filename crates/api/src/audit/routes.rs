@@ -39,7 +39,7 @@ struct ListQuery {
 
 /// What happened in the workspace, newest first
 #[utoipa::path(
-    get, path = "/v1/audit", operation_id = "audit_list", tag = "audit",
+    get, path = "/v1/audit", operation_id = "audit_list", tag = "audit", params(ListQuery),
     responses((status = 200, description = "One page of records", body = Page<View>))
 )]
 async fn audit_list(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
+use crate::data_dir::write_private;
 
 struct Given {
     dir: tempfile::TempDir,
@@ -13,7 +14,7 @@ struct Given {
 fn given(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Given {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("roadstead.toml");
-    std::fs::write(&path, file).unwrap();
+    write_private(&path, file.as_bytes()).unwrap();
     let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
@@ -161,7 +162,7 @@ fn secrets_come_from_files_and_are_never_shown() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        write_private(&path, text.as_bytes()).unwrap();
         path.display().to_string()
     };
     let (url, token) = (write("url", "postgres://ann:hunter2@db.example/roadstead\n"), write("token", "hunter4\n"));
@@ -186,7 +187,7 @@ fn secrets_come_from_files_and_are_never_shown() {
 fn the_file_is_found_or_named() {
     let dir = tempfile::tempdir().unwrap();
     let other = dir.path().join("other.toml");
-    std::fs::write(&other, "heartbeat_interval_s = 7").unwrap();
+    write_private(&other, b"heartbeat_interval_s = 7").unwrap();
     let other = other.display().to_string();
     assert_eq!(load("heartbeat_interval_s = 9", &[], &[("config", &other)]).heartbeat_interval_s, 7);
     assert_eq!(load("", &[("ROADSTEAD_CONFIG", &other)], &[]).heartbeat_interval_s, 7);

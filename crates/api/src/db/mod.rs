@@ -15,6 +15,8 @@ mod pool;
 mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use bind::{Bind, JsonText, Record};
 pub use conn::{Conn, Stmt};

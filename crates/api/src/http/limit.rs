@@ -64,11 +64,11 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     ///
     /// # Errors
     /// 429 with the time to wait when the limit is reached.
-    pub fn check(&self, key: K) -> Result<Standing> {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == 0 {
+    pub fn check(&self, key: &K) -> Result<Standing> {
+        if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(FORGET_EVERY) {
             self.keyed.retain_recent();
         }
-        let outcome = if self.keyed.len() < MAX_KEYS { self.keyed.check_key(&key) } else { self.shared.check() };
+        let outcome = if self.keyed.len() < MAX_KEYS { self.keyed.check_key(key) } else { self.shared.check() };
         match outcome {
             Ok(state) => Ok(self.standing(state.remaining_burst_capacity())),
             Err(refused) => {
@@ -119,17 +119,17 @@ mod tests {
     #[test]
     fn each_key_has_its_own_burst() {
         let limiter = Limiter::new(Rate { per_minute: 1, burst: 3 });
-        let standings: Vec<_> = (0..3).map(|_| limiter.check("a").unwrap().remaining).collect();
+        let standings: Vec<_> = (0..3).map(|_| limiter.check(&"a").unwrap().remaining).collect();
         assert_eq!(standings, [2, 1, 0]);
-        let error = limiter.check("a").unwrap_err();
+        let error = limiter.check(&"a").unwrap_err();
         assert_eq!(error.code(), ErrorCode::RateLimited);
-        assert!(limiter.check("b").is_ok());
+        assert!(limiter.check(&"b").is_ok());
     }
 
     #[test]
     fn keys_are_bounded() {
         let limiter = Limiter::new(Rate { per_minute: 60, burst: 1 });
-        let refused = (0..100_000_u32).filter(|key| limiter.check(*key).is_err()).count();
+        let refused = (0..100_000_u32).filter(|key| limiter.check(key).is_err()).count();
         assert!(limiter.keyed.len() <= MAX_KEYS, "{}", limiter.keyed.len());
         assert!(refused > 0, "beyond the keys the shared count holds");
     }
