@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
-use crate::handover::Workers;
+use crate::handover::{HandoverError, Workers};
 use crate::host::clock::Clock;
 use crate::host::ids::Ids;
 use crate::host::random::Random;
@@ -30,6 +30,7 @@ use crate::paths::Paths;
 use crate::spool::Spool;
 use crate::status::{Reporter, StartError};
 use crate::trust::{Trust, TrustError};
+use crate::work::wire::Description;
 
 /// How often workers tidy up after workers.
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
@@ -234,10 +235,15 @@ impl Relay {
         }
     }
 
-    /// What the host allows, from a worker, which decides by it.
-    pub(crate) async fn policy(&self) -> PolicySummary {
-        match self.followers.workers().describe().await {
-            Ok(description) => description.policy,
+    /// What the host allows, as the worker said that decides by it.
+    pub(crate) fn introduce(&mut self, described: Result<Description, HandoverError>) -> PolicySummary {
+        match described {
+            Ok(description) => {
+                // The sandbox may hide the id that jobs were claimed under.
+                self.spool.set_boot_id(description.boot_id.clone());
+                self.host.boot_id = description.boot_id;
+                description.policy
+            }
             // Without a worker nothing can be done on this host, whatever the policy says.
             Err(error) => PolicySummary {
                 source: PolicySource::Unreadable,
@@ -255,6 +261,12 @@ impl Relay {
         self.tasks.spawn(async move { sweep_once(&workers).await });
     }
 
+    /// Has a spare worker ready for the first job, in the background.
+    pub(crate) fn warm(&mut self) {
+        let workers = self.followers.workers().clone();
+        self.tasks.spawn(async move { workers.warm().await });
+    }
+
     fn sweep_regularly(&mut self) {
         let workers = self.followers.workers().clone();
         self.tasks.spawn(async move {
@@ -263,7 +275,6 @@ impl Relay {
             loop {
                 ticks.tick().await;
                 sweep_once(&workers).await;
-                workers.warm().await;
             }
         });
     }

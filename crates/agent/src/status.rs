@@ -305,40 +305,20 @@ fn duration(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::Hex;
-    use uuid::Uuid;
-
     use super::*;
-    use crate::identity;
+    use crate::fixture::Machine;
 
-    fn registered() -> (tempfile::TempDir, Paths, HubAnchor) {
-        let directory = tempfile::tempdir().unwrap();
-        let paths = Paths::new(directory.path());
-        files::make_dir(&paths.trust_dir(), 0o755).unwrap();
-        files::make_dir(&paths.relay_dir(), 0o700).unwrap();
-        let hub_key = Hex([1; 32]);
-        let hub_fingerprint = identity::fingerprint(&hub_key);
-        let anchor = HubAnchor {
-            hub_url: "https://hub".into(),
-            server_id: ServerId::new(Uuid::from_u128(1)),
-            hub_key,
-            hub_key_id: identity::key_id(&hub_fingerprint),
-            hub_fingerprint,
-        };
-        files::write_atomic(&paths.hub_file(), &serde_json::to_vec(&anchor).unwrap(), 0o644).unwrap();
-        (directory, paths, anchor)
-    }
-
-    fn start(paths: &Paths, anchor: &HubAnchor) -> Result<Reporter, StartError> {
-        Reporter::start(paths, anchor, "workers.forked", Clock::fixed(10_000), Notifier::none())
+    fn start(machine: &Machine) -> Result<Reporter, StartError> {
+        Reporter::start(&machine.paths, &machine.anchor, "workers.forked", Clock::fixed(10_000), Notifier::none())
     }
 
     #[test]
     fn each_state_has_its_exit_code_and_says_why() {
-        let (_directory, paths, anchor) = registered();
+        let machine = Machine::new(7);
+        let paths = machine.paths.clone();
         let clock = Clock::fixed(15_000);
         assert_eq!(Found::look(&paths).exit_code(), 2);
-        let mut reporter = start(&paths, &anchor).unwrap();
+        let mut reporter = start(&machine).unwrap();
         assert_eq!(Found::look(&paths).exit_code(), 1);
         reporter.waiting(LinkState::Waiting, "refused".into(), std::time::Duration::from_secs(30));
         let found = Found::look(&paths);
@@ -354,9 +334,9 @@ mod tests {
 
     #[test]
     fn one_state_directory_has_one_relay() {
-        let (_directory, paths, anchor) = registered();
-        let _first = start(&paths, &anchor).unwrap();
-        assert!(matches!(start(&paths, &anchor), Err(StartError::AlreadyRunning(_))));
+        let machine = Machine::new(7);
+        let _first = start(&machine).unwrap();
+        assert!(matches!(start(&machine), Err(StartError::AlreadyRunning(_))));
     }
 
     #[test]

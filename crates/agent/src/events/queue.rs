@@ -1,6 +1,7 @@
 //! One file per event, named by id and severity, so that the order and what may be dropped show without reading any.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::PathBuf;
 
 use protocol::EventId;
@@ -14,16 +15,19 @@ const MAX_EVENTS: usize = 1_000;
 const MAX_UNWRITTEN: usize = 32;
 const MAX_FILE: usize = 8 << 10;
 
-/// Events on disk, in order of their ids, which is the order in which they happened.
+/// Events on disk, in the order in which they were reported. Ids keep that order from one run to the next only as far as
+/// the host's clock does, so within a run they are numbered.
 #[derive(Debug)]
 pub(super) struct Queue {
     path: PathBuf,
-    entries: BTreeMap<EventId, Entry>,
+    entries: BTreeMap<u64, Entry>,
+    next_number: u64,
     dropped: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
+    id: EventId,
     severity: Severity,
     /// The event itself where the disk did not take it.
     unwritten: Option<Event>,
@@ -37,8 +41,12 @@ impl Queue {
             log::error!("{} cannot be used, events will not survive a restart: {error}", path.display());
             Vec::new()
         });
-        let entries = names.iter().filter_map(|name| parse_name(name.to_str()?)).collect();
-        let mut queue = Self { path, entries, dropped: 0 };
+        let mut found: Vec<Entry> = names.iter().filter_map(|name| parse_name(name.to_str()?)).collect();
+        found.sort_by_key(|entry| entry.id);
+        let mut queue = Self { path, entries: BTreeMap::new(), next_number: 0, dropped: 0 };
+        for entry in found {
+            queue.insert(entry);
+        }
         queue.make_room(MAX_EVENTS);
         queue
     }
@@ -57,20 +65,37 @@ impl Queue {
                 Some(event)
             }
         };
-        self.entries.insert(id, Entry { severity, unwritten });
+        self.insert(Entry { id, severity, unwritten });
     }
 
-    pub(super) fn next_after(&self, last: Option<EventId>) -> Option<Event> {
-        let after = last.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        // A damaged file is passed over: the ones behind it must not wait for ever.
-        self.entries.range((after, std::ops::Bound::Unbounded)).find_map(|(id, entry)| match &entry.unwritten {
-            Some(event) => Some(event.clone()),
-            None => self.read(*id, entry.severity),
-        })
+    fn insert(&mut self, entry: Entry) {
+        self.entries.insert(self.next_number, entry);
+        self.next_number += 1;
+    }
+
+    /// The first event after the one with the number `last`. A damaged file is let go of: the ones behind it must not wait
+    /// for ever.
+    pub(super) fn next_after(&mut self, last: Option<u64>) -> Option<(u64, Event)> {
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        loop {
+            let (number, entry) = self.entries.range((after, Bound::Unbounded)).next()?;
+            if let Some(event) = entry.unwritten.clone().or_else(|| self.read(entry)) {
+                return Some((*number, event));
+            }
+            log::error!("event {} cannot be read and is dropped", entry.id);
+            self.remove_number(*number);
+            self.dropped += 1;
+        }
     }
 
     pub(super) fn remove(&mut self, id: EventId) {
-        if let Some(Entry { severity, unwritten: None }) = self.entries.remove(&id) {
+        if let Some(number) = self.entries.iter().find(|(_, entry)| entry.id == id).map(|(number, _)| *number) {
+            self.remove_number(number);
+        }
+    }
+
+    fn remove_number(&mut self, number: u64) {
+        if let Some(Entry { id, severity, unwritten: None }) = self.entries.remove(&number) {
             // A file that stays is delivered again, and the hub stores it once.
             let _ = Dir::open(&self.path).and_then(|dir| dir.remove(name(id, severity)));
         }
@@ -84,9 +109,9 @@ impl Queue {
     /// Drops the oldest of the least severe.
     fn make_room(&mut self, most: usize) {
         while self.entries.len() > most {
-            let least = self.entries.iter().min_by_key(|(id, entry)| (rank(entry.severity), **id)).map(|(id, _)| *id);
-            let Some(id) = least else { return };
-            self.remove(id);
+            let least = self.entries.iter().min_by_key(|(number, entry)| (rank(entry.severity), **number));
+            let Some(number) = least.map(|(number, _)| *number) else { return };
+            self.remove_number(number);
             self.dropped += 1;
         }
     }
@@ -96,9 +121,9 @@ impl Queue {
         Dir::open(&self.path)?.write_atomic(name(event.event_id, event.severity), &bytes, 0o600)
     }
 
-    fn read(&self, id: EventId, severity: Severity) -> Option<Event> {
-        let bytes = Dir::open(&self.path).and_then(|dir| dir.read(name(id, severity), MAX_FILE)).ok()?;
-        serde_json::from_slice(&bytes).ok().filter(|event: &Event| event.event_id == id)
+    fn read(&self, entry: &Entry) -> Option<Event> {
+        let bytes = Dir::open(&self.path).and_then(|dir| dir.read(name(entry.id, entry.severity), MAX_FILE)).ok()?;
+        serde_json::from_slice(&bytes).ok().filter(|event: &Event| event.event_id == entry.id)
     }
 }
 
@@ -119,7 +144,7 @@ fn name(id: EventId, severity: Severity) -> String {
     format!("{id}.{severity}")
 }
 
-fn parse_name(name: &str) -> Option<(EventId, Entry)> {
+fn parse_name(name: &str) -> Option<Entry> {
     let (id, severity) = name.split_once('.')?;
     let severity = match severity {
         "info" => Severity::Info,
@@ -127,7 +152,7 @@ fn parse_name(name: &str) -> Option<(EventId, Entry)> {
         "critical" => Severity::Critical,
         _ => return None,
     };
-    Some((id.parse().ok()?, Entry { severity, unwritten: None }))
+    Some(Entry { id: id.parse().ok()?, severity, unwritten: None })
 }
 
 #[cfg(test)]
@@ -149,7 +174,7 @@ mod tests {
     }
 
     fn ids(queue: &Queue) -> Vec<u128> {
-        queue.entries.keys().map(|id| id.uuid().as_u128()).collect()
+        queue.entries.values().map(|entry| entry.id.uuid().as_u128()).collect()
     }
 
     #[test]
@@ -168,6 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_runs_backwards_hides_no_event() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut queue = Queue::open(directory.path().join("events"));
+        queue.push(event(9, Severity::Info));
+        let (last, _) = queue.next_after(None).unwrap();
+        queue.push(event(3, Severity::Info));
+        let (_, next) = queue.next_after(Some(last)).unwrap();
+        assert_eq!(next.event_id.uuid().as_u128(), 3);
+    }
+
+    #[test]
     fn a_damaged_file_does_not_hold_up_the_others() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("events");
@@ -177,8 +213,9 @@ mod tests {
         let dir = Dir::open(&path).unwrap();
         dir.write_atomic(name(EventId::new(Uuid::from_u128(1)), Severity::Info), b"{", 0o600).unwrap();
         dir.write_atomic("stray", b"{", 0o600).unwrap();
-        let queue = Queue::open(path);
-        assert_eq!(queue.next_after(None).unwrap().event_id.uuid().as_u128(), 2);
+        let mut queue = Queue::open(path);
+        assert_eq!(queue.next_after(None).unwrap().1.event_id.uuid().as_u128(), 2);
+        assert_eq!((ids(&queue), queue.take_dropped()), (vec![2], 1));
     }
 
     #[test]

@@ -22,6 +22,8 @@ use crate::link::tls::{TlsPin, client_config};
 
 /// For name, TCP and TLS together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// For one name server; a dead one must not use up the time of the others.
+const LOOKUP_TRY: Duration = Duration::from_secs(2);
 /// Head start of one address before the next is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
 /// Addresses tried.
@@ -115,8 +117,11 @@ async fn addresses(endpoint: &Endpoint) -> Result<Vec<IpAddr>, DialError> {
     };
     let failed = |reason: String| DialError::Lookup { name: name.clone(), reason };
     // Made anew each time: the machine's name servers may have changed, and an idle agent keeps nothing of it.
-    let resolver =
-        Resolver::builder_tokio().and_then(|builder| builder.build()).map_err(|error| failed(error.to_string()))?;
+    let resolver = Resolver::builder_tokio().and_then(|mut builder| {
+        builder.options_mut().timeout = LOOKUP_TRY;
+        builder.build()
+    });
+    let resolver = resolver.map_err(|error| failed(error.to_string()))?;
     let found = resolver.lookup_ip(name.as_str()).await.map_err(|error| failed(error.to_string()))?;
     let addresses = interleave(found.iter().collect());
     if addresses.is_empty() { Err(failed("it has no address".to_owned())) } else { Ok(addresses) }

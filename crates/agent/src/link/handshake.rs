@@ -238,37 +238,10 @@ fn check_welcome(signed: Signed, opening: Opening, trust: &Trust) -> Result<Welc
 mod tests {
     use protocol::ServerId;
     use protocol::session::{Desired, HubInfo};
-    use ring::signature::{Ed25519KeyPair, KeyPair as _};
     use uuid::Uuid;
 
     use super::*;
-    use crate::host::files;
-    use crate::identity::{self, HubAnchor};
-    use crate::paths::Paths;
-
-    struct Hub {
-        key: Ed25519KeyPair,
-        trust: Trust,
-        _directory: tempfile::TempDir,
-    }
-
-    fn hub(seed: u8) -> Hub {
-        let key = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
-        let hub_key = Hex(key.public_key().as_ref().try_into().unwrap());
-        let hub_fingerprint = identity::fingerprint(&hub_key);
-        let directory = tempfile::tempdir().unwrap();
-        let paths = Paths::new(directory.path());
-        let anchor = HubAnchor {
-            hub_url: "https://hub".into(),
-            server_id: ServerId::new(Uuid::from_u128(1)),
-            hub_key,
-            hub_key_id: identity::key_id(&hub_fingerprint),
-            hub_fingerprint,
-        };
-        files::make_dir(&paths.trust_dir(), 0o755).unwrap();
-        files::write_atomic(&paths.hub_file(), &serde_json::to_vec(&anchor).unwrap(), 0o644).unwrap();
-        Hub { key, trust: Trust::load(&paths).unwrap(), _directory: directory }
-    }
+    use crate::fixture::Machine;
 
     fn opening() -> (Opening, WelcomeBody) {
         let random = Random::system();
@@ -288,35 +261,30 @@ mod tests {
         (opening, body)
     }
 
-    impl Hub {
-        fn sign(&self, prefix: &str, body: &WelcomeBody) -> Signed {
-            let body = serde_json::to_string(body).unwrap();
-            let sig = self.key.sign(&signing::signed_bytes(prefix, &body));
-            let hub_key = Hex(self.key.public_key().as_ref().try_into().unwrap());
-            let key_id = identity::key_id(&identity::fingerprint(&hub_key));
-            Signed { body, key_id, sig: Hex(sig.as_ref().try_into().unwrap()) }
-        }
+    fn welcome(hub: &Machine, prefix: &str, body: &WelcomeBody) -> Signed {
+        hub.sign(prefix, serde_json::to_string(body).unwrap())
+    }
 
-        fn check(&self, signed: Signed, opening: Opening) -> Result<(), &'static str> {
-            match check_welcome(signed, opening, &self.trust) {
-                Ok(_) => Ok(()),
-                Err(HandshakeError::BadWelcome { why, .. }) => Err(why),
-                Err(other) => panic!("{other}"),
-            }
+    /// What an agent of this hub says to a welcome.
+    fn check(hub: &Machine, signed: Signed, opening: Opening) -> Result<(), &'static str> {
+        match check_welcome(signed, opening, &hub.trust) {
+            Ok(_) => Ok(()),
+            Err(HandshakeError::BadWelcome { why, .. }) => Err(why),
+            Err(other) => panic!("{other}"),
         }
     }
 
     #[test]
     fn the_pinned_hubs_welcome_is_taken() {
-        let hub = hub(7);
+        let hub = Machine::new(7);
         let (opening, body) = opening();
-        assert_eq!(hub.check(hub.sign(signing::WELCOME, &body), opening), Ok(()));
+        assert_eq!(check(&hub, welcome(&hub, signing::WELCOME, &body), opening), Ok(()));
     }
 
     #[test]
     fn any_other_welcome_is_not() {
-        let stranger = hub(8);
-        let hub = hub(7);
+        let stranger = Machine::new(8);
+        let hub = Machine::new(7);
         type Change = fn(&mut WelcomeBody);
         let cases: [(&str, Change); 3] = [
             ("answers another hello", |body| body.nonce = Hex([4; 32])),
@@ -326,20 +294,20 @@ mod tests {
         for (why, change) in cases {
             let (opening, mut body) = opening();
             change(&mut body);
-            let found = hub.check(hub.sign(signing::WELCOME, &body), opening).unwrap_err();
+            let found = check(&hub, welcome(&hub, signing::WELCOME, &body), opening).unwrap_err();
             assert!(found.ends_with(why), "{found}");
         }
 
         let (first, body) = opening();
-        assert!(hub.check(stranger.sign(signing::WELCOME, &body), first).unwrap_err().contains("another key"));
+        assert!(check(&hub, welcome(&stranger, signing::WELCOME, &body), first).unwrap_err().contains("another key"));
         let (first, body) = opening();
-        assert!(hub.check(hub.sign(signing::CMD, &body), first).unwrap_err().contains("does not verify"));
+        assert!(check(&hub, welcome(&hub, signing::CMD, &body), first).unwrap_err().contains("does not verify"));
         let (first, body) = opening();
-        let mut claimed = stranger.sign(signing::WELCOME, &body);
-        claimed.key_id = hub.sign(signing::WELCOME, &body).key_id;
-        assert!(hub.check(claimed, first).unwrap_err().contains("does not verify"));
+        let mut claimed = welcome(&stranger, signing::WELCOME, &body);
+        claimed.key_id = hub.anchor.hub_key_id;
+        assert!(check(&hub, claimed, first).unwrap_err().contains("does not verify"));
         let (first, mut body) = opening();
         body.ephemeral_key = Hex([0; 32]);
-        assert!(hub.check(hub.sign(signing::WELCOME, &body), first).unwrap_err().contains("no secret"));
+        assert!(check(&hub, welcome(&hub, signing::WELCOME, &body), first).unwrap_err().contains("no secret"));
     }
 }

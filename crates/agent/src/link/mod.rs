@@ -13,6 +13,7 @@ pub mod outbox;
 mod session;
 pub mod tls;
 pub mod vitals;
+mod wire;
 
 use std::time::Duration;
 
@@ -92,10 +93,14 @@ pub async fn run(relay: &mut Relay, shutdown: &CancellationToken, vitals: &Vital
     }
 }
 
-async fn establish(relay: &Relay) -> Result<Established, EstablishError> {
+async fn establish(relay: &mut Relay) -> Result<Established, EstablishError> {
+    let connection = Box::pin(dial(&relay.endpoint, relay.identity.tls_pin)).await?;
     // A worker reads the policy, because the relay may not be able to; the two do not wait for each other.
-    let (policy, connection) = tokio::join!(relay.policy(), Box::pin(dial(&relay.endpoint, relay.identity.tls_pin)));
-    let mut socket = upgrade(connection?, &relay.endpoint, &relay.identity).await?;
+    let workers = relay.followers.workers().clone();
+    let (described, socket) =
+        tokio::join!(workers.describe(), Box::pin(upgrade(connection, &relay.endpoint, &relay.identity)));
+    let mut socket = socket?;
+    let policy = relay.introduce(described);
     let mut spooled = relay.spool.jobs().unwrap_or_else(|error| {
         log::error!("the spool cannot be listed: {error}");
         Vec::new()
@@ -118,6 +123,7 @@ fn begin(relay: &mut Relay, established: Established) -> Session<Connection> {
     log::info!("connected to {}, hub version {}", relay.identity.ws_url, hub.version);
     relay.status.connected(hub.version.clone());
     report_skew(relay, hub.time_ms);
+    relay.warm();
     match license::keep(&relay.paths, &relay.trust, &welcomed.body.license) {
         Ok(_) => {}
         Err(LicenseError::Forged(why)) => relay.events.report(Report::bad_license(why)),

@@ -4,22 +4,17 @@
 //! then events, then logs. So a heartbeat never waits behind a log, whatever a job writes.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{Sink as _, Stream as _};
 use protocol::envelope::Outgoing;
 use protocol::frame::LOG_STREAM;
 use protocol::job::{CmdAck, CmdOutcome, RejectCode};
-use protocol::session::{Bye, ByeCode, WireError};
-use protocol::{BinaryFrame, EventId, JobId, Message, MessageId, Signed};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
+use protocol::session::{Bye, ByeCode, ErrorCode, WireError as Complaint};
+use protocol::{BinaryFrame, JobId, Message, MessageId, Signed};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{self, Message as Frame};
+use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Report;
@@ -30,6 +25,7 @@ use crate::link::handshake::Welcomed;
 use crate::link::liveness::Liveness;
 use crate::link::outbox::{Outbox, Piece, end_of};
 use crate::link::vitals::Vitals;
+use crate::link::wire::{Wire, WireError};
 use crate::relay::Relay;
 use crate::spool::SpooledJob;
 
@@ -37,8 +33,6 @@ use crate::spool::SpooledJob;
 const TURN: Duration = Duration::from_secs(90);
 /// A job whose worker is not listened to, although it seems to run, is looked at this often.
 const RECHECK: Duration = Duration::from_secs(5);
-/// For the last words of a session.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// Answers that wait for the socket. Beyond this complaints about the hub's messages are left out.
 const MAX_ANSWERS: usize = 256;
 /// Events sent and not acknowledged.
@@ -57,7 +51,7 @@ pub(super) enum Ended {
 
 /// The state of one session.
 pub(super) struct Session<S> {
-    pub(super) socket: WebSocketStream<S>,
+    wire: Wire<S>,
     pub(super) guard: FrameGuard,
     /// The signed welcome, which workers believe the time of.
     pub(super) welcome: Signed,
@@ -66,21 +60,9 @@ pub(super) struct Session<S> {
     pub(super) liveness: Liveness,
     pub(super) outbox: Outbox,
     answers: VecDeque<(Message, Option<MessageId>)>,
-    outgoing: VecDeque<Frame>,
-    unflushed: bool,
-    last_event: Option<EventId>,
+    last_event: Option<u64>,
     pub(super) events_in_flight: usize,
     recheck_at: Option<Instant>,
-}
-
-/// What a turn of the socket brought.
-enum Turn {
-    /// It takes another frame.
-    Writable,
-    /// Everything was handed to the kernel.
-    Flushed,
-    /// A frame, or the end.
-    Received(Option<Result<Frame, tungstenite::Error>>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -106,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         relay.events.prepare_delivery();
         Self {
-            socket,
+            wire: Wire::new(socket),
             guard: welcomed.guard,
             welcome: welcomed.signed,
             number: relay.next_session(),
@@ -114,8 +96,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             liveness: Liveness::new(),
             outbox,
             answers: VecDeque::new(),
-            outgoing: VecDeque::new(),
-            unflushed: false,
             last_event: None,
             events_in_flight: 0,
             recheck_at: None,
@@ -139,18 +119,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     self.farewell(relay, Bye { code: ByeCode::Shutdown, retry_after_s: None }).await;
                     return Ended::Shutdown;
                 }
-                turn = self.turn(read) => match turn {
-                    Ok(Turn::Writable) => if let Err(why) = self.write_one() { return Ended::Lost(why) },
-                    Ok(Turn::Flushed) => self.unflushed = false,
-                    Ok(Turn::Received(Some(Ok(frame)))) => {
+                turn = self.wire.turn(read) => match turn {
+                    Ok(None) => {}
+                    Ok(Some(frame)) => {
                         self.liveness.heard();
                         if let Some(ended) = self.receive(frame, relay).await {
                             return ended;
                         }
                     }
-                    Ok(Turn::Received(Some(Err(error)))) => return self.broken(error, relay).await,
-                    Ok(Turn::Received(None)) => return Ended::Lost("the hub closed the connection".to_owned()),
-                    Err(error) => return Ended::Lost(error.to_string()),
+                    Err(error) => return self.broken(error, relay).await,
                 },
                 () = relay.followers.changed() => {}
                 () = relay.events.added() => {}
@@ -174,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Makes the next messages, unless some still wait for the socket.
     fn fill(&mut self, relay: &mut Relay) -> Result<(), String> {
-        if !self.outgoing.is_empty() {
+        if !self.wire.is_idle() {
             return Ok(());
         }
         if let Some((message, reference)) = self.answers.pop_front() {
@@ -186,9 +163,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return self.queue(&Message::Heartbeat(beat), None, relay);
         }
         if self.events_in_flight < MAX_EVENTS_IN_FLIGHT
-            && let Some(event) = relay.events.next_after(self.last_event)
+            && let Some((number, event)) = relay.events.next_after(self.last_event)
         {
-            self.last_event = Some(event.event_id);
+            self.last_event = Some(number);
             self.events_in_flight += 1;
             return self.queue(&Message::Event(event), None, relay);
         }
@@ -197,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 self.queue(&Message::Log(log), reference, relay)?;
                 if let Some(bytes) = bytes {
                     let frame = BinaryFrame { stream: LOG_STREAM, bytes: &bytes }.encode();
-                    self.outgoing.push_back(Frame::binary(frame));
+                    self.wire.push(Frame::binary(frame));
                 }
                 Ok(())
             }
@@ -211,38 +188,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let text = Outgoing::new(message, id, relay.clock.now_ms(), reference)
             .and_then(|outgoing| outgoing.to_text(None))
             .map_err(|error| format!("{} could not be written: {error}", message.kind()))?;
-        self.outgoing.push_back(Frame::text(text));
+        self.wire.push(Frame::text(text));
         Ok(())
-    }
-
-    /// One step of the socket, writing before reading. Nothing is lost when the future is dropped.
-    async fn turn(&mut self, read: bool) -> Result<Turn, tungstenite::Error> {
-        let (write, flush) = (!self.outgoing.is_empty(), self.unflushed);
-        poll_fn(|cx| self.poll_turn(cx, write, flush, read)).await
-    }
-
-    fn poll_turn(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: bool,
-        flush: bool,
-        read: bool,
-    ) -> Poll<Result<Turn, tungstenite::Error>> {
-        let mut socket = Pin::new(&mut self.socket);
-        if write {
-            if let Poll::Ready(ready) = socket.as_mut().poll_ready(cx) {
-                return Poll::Ready(ready.map(|()| Turn::Writable));
-            }
-        } else if flush && let Poll::Ready(flushed) = socket.as_mut().poll_flush(cx) {
-            return Poll::Ready(flushed.map(|()| Turn::Flushed));
-        }
-        if read { socket.poll_next(cx).map(|received| Ok(Turn::Received(received))) } else { Poll::Pending }
-    }
-
-    fn write_one(&mut self) -> Result<(), String> {
-        let Some(frame) = self.outgoing.pop_front() else { return Ok(()) };
-        self.unflushed = true;
-        Pin::new(&mut self.socket).start_send(frame).map_err(|error| error.to_string())
     }
 
     /// Answers a message of the hub.
@@ -251,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Says that a message was not taken, unless the hub is told so faster than it reads.
-    pub(super) fn complain(&mut self, error: WireError, reference: Option<MessageId>) {
+    pub(super) fn complain(&mut self, error: Complaint, reference: Option<MessageId>) {
         if self.answers.len() < MAX_ANSWERS {
             self.answer(Message::Error(error), reference);
         }
@@ -344,49 +291,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// What the WebSocket layer could not take is the hub's fault where it is not the line's.
-    async fn broken(mut self, error: tungstenite::Error, relay: &Relay) -> Ended {
-        let (code, close) = match &error {
-            tungstenite::Error::Capacity(_) => (protocol::session::ErrorCode::TooLarge, 1009),
-            tungstenite::Error::Utf8(_) => (protocol::session::ErrorCode::Malformed, 1007),
-            tungstenite::Error::Protocol(_) => (protocol::session::ErrorCode::Malformed, 1002),
-            _ => return Ended::Lost(error.to_string()),
-        };
+    async fn broken(mut self, error: WireError, relay: &Relay) -> Ended {
         let message = error.to_string();
-        self.give_up(WireError { code, message: message.clone() }, None, close, relay).await;
+        let (code, close) = match error {
+            WireError::TooLarge(_) => (ErrorCode::TooLarge, 1009),
+            WireError::NotText(_) => (ErrorCode::Malformed, 1007),
+            WireError::Protocol(_) => (ErrorCode::Malformed, 1002),
+            WireError::Closed | WireError::Broken(_) => return Ended::Lost(message),
+        };
+        self.give_up(Complaint { code, message: message.clone() }, None, close, relay).await;
         Ended::Lost(message)
     }
 
-    /// Says why, closes, and waits a moment for both to leave.
-    pub(super) async fn give_up(&mut self, error: WireError, reference: Option<MessageId>, close: u16, relay: &Relay) {
-        let reason = error.message.chars().take(60).collect::<String>();
+    /// Says why, and closes.
+    pub(super) async fn give_up(&mut self, error: Complaint, reference: Option<MessageId>, close: u16, relay: &Relay) {
+        let reason = error.message.clone();
         if self.queue(&Message::Error(error), reference, relay).is_ok() {
-            self.close(close, reason).await;
+            self.wire.close(close, &reason).await;
         }
     }
 
     async fn farewell(&mut self, relay: &Relay, bye: Bye) {
         if self.queue(&Message::Bye(bye), None, relay).is_ok() {
-            self.close(1000, String::new()).await;
+            self.wire.close(1000, "").await;
         }
-    }
-
-    async fn close(&mut self, code: u16, reason: String) {
-        self.outgoing.push_back(Frame::Close(Some(CloseFrame { code: code.into(), reason: reason.into() })));
-        let last_words = async {
-            while !self.outgoing.is_empty() || self.unflushed {
-                match self.turn(false).await {
-                    Ok(Turn::Writable) if self.write_one().is_ok() => {}
-                    Ok(Turn::Flushed) => self.unflushed = false,
-                    _ => return,
-                }
-            }
-            // To close with something unread resets the connection, and the other side may lose what was just said.
-            let stream = self.socket.get_mut();
-            let mut unread = [0; 4096];
-            while matches!(stream.read(&mut unread).await, Ok(1..)) {}
-        };
-        // Whoever does not listen any more is not waited for.
-        let _ = timeout(FAREWELL, last_words).await;
     }
 }
 
@@ -400,4 +328,77 @@ fn report_rejection(relay: &mut Relay, job_id: JobId, code: RejectCode, message:
         _ => return,
     };
     relay.events.report(Report::rejected_command(job_id, name, message));
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::session::{Desired, HubInfo, WelcomeBody};
+    use protocol::{Hex, ServerId, signing};
+    use tokio::io::{DuplexStream, duplex};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::fixture::Machine;
+    use crate::host::random::Random;
+    use crate::link::guard::Ephemeral;
+
+    /// A session and the hub's end of its line.
+    async fn session(machine: &Machine, relay: &mut Relay) -> (Session<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let (ours, theirs) = duplex(1 << 20);
+        let socket = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
+        let hub = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+        let random = Random::system();
+        let nonce = Hex([1; 32]);
+        let body = WelcomeBody {
+            server_id: ServerId::new(Uuid::from_u128(1)),
+            protocol: 1,
+            nonce,
+            agent_ephemeral_key: Hex([0; 32]),
+            ephemeral_key: Hex([0; 32]),
+            hub: HubInfo { version: "1".into(), time_ms: 0 },
+            heartbeat_interval_s: 30,
+            license: machine.sign(signing::LICENSE, "{}".into()),
+            jobs: vec![],
+            desired: Desired::default(),
+        };
+        let hub_key = Ephemeral::generate(&random).unwrap().public();
+        let guard = Ephemeral::generate(&random).unwrap().agree(nonce, hub_key).unwrap();
+        let signed = machine.sign(signing::WELCOME, serde_json::to_string(&body).unwrap());
+        (Session::new(socket, Welcomed { guard, body, signed }, vec![], relay), hub)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_line_is_given_up_and_a_ping_keeps_it() {
+        use futures_util::SinkExt as _;
+        let machine = Machine::new(7);
+        let mut relay = machine.relay();
+        let (session, mut hub) = session(&machine, &mut relay).await;
+        let began = Instant::now();
+        let pings = async {
+            for _ in 0..6 {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                hub.send(Frame::Ping(Vec::new().into())).await.unwrap();
+            }
+        };
+        let (shutdown, vitals) = (CancellationToken::new(), Vitals::new());
+        let (ended, ()) = tokio::join!(session.run(&mut relay, &shutdown, &vitals), pings);
+        assert!(matches!(&ended, Ended::Lost(why) if why.contains("35 s")), "{ended:?}");
+        assert_eq!(began.elapsed().as_secs(), 95);
+        assert!(vitals.are_good());
+    }
+
+    #[tokio::test]
+    async fn a_hub_that_reads_nothing_does_not_hold_up_the_end() {
+        let machine = Machine::new(7);
+        let mut relay = machine.relay();
+        let (session, _hub) = session(&machine, &mut relay).await;
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        tokio::time::pause();
+        let began = Instant::now();
+        let ended = session.run(&mut relay, &shutdown, &Vitals::new()).await;
+        assert!(matches!(ended, Ended::Shutdown));
+        assert!(began.elapsed() <= Duration::from_secs(3));
+    }
 }

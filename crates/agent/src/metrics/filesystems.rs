@@ -19,7 +19,7 @@ use super::mounts::{self, Mount};
 use crate::host::files;
 
 /// How often disks are asked.
-const EVERY: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::from_secs(30);
 /// How often mounts are listed.
 const MOUNTS_EVERY: Duration = Duration::from_secs(60);
 /// An answer that takes longer does not come.

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use proc_file::ProcFile;
 
 /// Counting processes means listing /proc; often enough for a chart.
-const PROCESSES_EVERY: Duration = Duration::from_secs(15);
+const PROCESSES_EVERY: Duration = Duration::from_secs(30);
 
 /// Takes samples. Holds what must be remembered from one to the next.
 #[derive(Debug)]
@@ -124,9 +124,8 @@ fn resident_pages(statm: &str) -> u64 {
 
 fn own_cpu_ms() -> u64 {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
-    let milliseconds = |time: nix::sys::time::TimeVal| {
-        u64::try_from(time.tv_sec() * 1000 + time.tv_usec() / 1000).unwrap_or(0)
-    };
+    let milliseconds =
+        |time: nix::sys::time::TimeVal| u64::try_from(time.tv_sec() * 1000 + time.tv_usec() / 1000).unwrap_or(0);
     milliseconds(usage.user_time()) + milliseconds(usage.system_time())
 }
 
