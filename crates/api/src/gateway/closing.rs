@@ -21,7 +21,7 @@ pub(super) struct Closing {
     /// For people, in the close frame (which takes 123 bytes) and in the log.
     pub(super) reason: String,
     /// Sent before the close frame.
-    pub(super) last: Option<Message>,
+    pub(super) last: Option<Box<Message>>,
     /// The message that `last` answers.
     pub(super) reference: Option<MessageId>,
 }
@@ -36,7 +36,7 @@ impl Closing {
             ByeCode::Update | ByeCode::Other => (code::NORMAL, "closed on purpose"),
         };
         let last = Message::Bye(Bye { code: bye, retry_after_s });
-        Self { code, reason: reason.to_owned(), last: Some(last), reference: None }
+        Self { code, reason: reason.to_owned(), last: Some(Box::new(last)), reference: None }
     }
 
     /// A frame that cannot be taken at all. `None` when the connection may stay up after it.
@@ -95,7 +95,8 @@ impl Closing {
 
     fn error(code: u16, error: ErrorCode, message: String, reference: Option<MessageId>) -> Self {
         let reason = message.clone();
-        Self { code, reason, last: Some(Message::Error(WireError { code: error, message })), reference }
+        let last = Message::Error(WireError { code: error, message });
+        Self { code, reason, last: Some(Box::new(last)), reference }
     }
 
     /// The reason as a close frame takes it: at most 123 bytes.

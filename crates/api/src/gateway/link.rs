@@ -58,6 +58,7 @@ struct Inner {
     closing: OnceLock<Closing>,
     closed: CancellationToken,
     start_over: AtomicBool,
+    busy: AtomicBool,
 }
 
 /// What the session's writer takes from the slices.
@@ -82,6 +83,7 @@ impl AgentLink {
             closing: OnceLock::new(),
             closed: CancellationToken::new(),
             start_over: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
         };
         let AgentIdentity { server_id, workspace_id, server_name } = identity;
         let link = Self { server_id, workspace_id, server_name: server_name.into(), inner: Arc::new(inner) };
@@ -105,6 +107,7 @@ impl AgentLink {
     ///
     /// # Errors
     /// [`LinkClosed`]: nothing was sent.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever sends a message has no more use for it")]
     pub fn send(&self, message: Message, reference: Option<MessageId>) -> Result<MessageId, LinkClosed> {
         let link = &self.inner;
         if link.closed.is_cancelled() || link.closing.get().is_some() {
@@ -140,7 +143,7 @@ impl AgentLink {
     /// Tells the agent that its message was not taken. The connection stays up.
     pub fn refuse(&self, code: ErrorCode, message: String, offender: Option<MessageId>) {
         // A link that closes has no use for the answer.
-        let _ = self.send(Message::Error(WireError { code, message }), offender);
+        let _ = self.send(WireError { code, message }.into(), offender);
     }
 
     /// Ends the connection; the first reason counts.
@@ -171,9 +174,23 @@ impl AgentLink {
         self.inner.frames_heard.load(Ordering::Relaxed)
     }
 
-    /// When the last frame arrived.
+    /// Whether the hub is at work on a frame of this agent. What it has sent since is not read yet, so its silence means
+    /// nothing.
+    pub(super) fn is_busy(&self) -> bool {
+        self.inner.busy.load(Ordering::Relaxed)
+    }
+
+    /// The hub begins or ends its work on a frame.
+    pub(super) fn set_busy(&self, busy: bool) {
+        self.inner.busy.store(busy, Ordering::Relaxed);
+    }
+
+    /// When the last frame arrived; now, while the hub has not got round to the next one.
     #[must_use]
     pub fn heard_at(&self) -> Timestamp {
+        if self.is_busy() {
+            return self.inner.clock.now();
+        }
         Timestamp::from_ms(self.inner.heard_ms.load(Ordering::Relaxed))
     }
 

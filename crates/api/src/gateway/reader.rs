@@ -79,10 +79,12 @@ impl<'s> Reader<'s> {
             if self.link.is_closing() {
                 continue;
             }
+            self.link.set_busy(true);
             if let Err(closing) = self.take(frame).await {
                 self.link.close(closing);
             }
             self.link.heard();
+            self.link.set_busy(false);
         }
         Ended::Gone
     }

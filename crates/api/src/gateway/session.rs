@@ -79,7 +79,11 @@ struct Started {
 async fn start(hub: &App, mut socket: WebSocket, caller: Caller) -> Option<Started> {
     let Caller { identity, token, origin, place } = caller;
     let server_id = identity.server_id;
-    let greeting = match handshake::hello(hub, &mut socket).await {
+    let greeted = tokio::select! {
+        greeted = handshake::hello(hub, &mut socket) => greeted,
+        () = hub.tasks.stopping() => Err(NoHello::Close(shut_down(hub))),
+    };
+    let greeting = match greeted {
         Ok(greeting) => greeting,
         Err(NoHello::Gone) => return None,
         Err(NoHello::Close(closing)) => {
@@ -177,7 +181,7 @@ impl Writer<'_> {
         let hub = self.hub;
         let closing = tokio::select! {
             closing = link.closing() => closing,
-            () = hub.tasks.stopping() => Closing::bye(ByeCode::Shutdown, Some(retry_after_s(hub))),
+            () = hub.tasks.stopping() => shut_down(hub),
             closing = self.pump(&mut outbox) => closing,
         };
         tracing::info!(server.id = %link.server_id, code = closing.code, reason = closing.reason, "agent connection ends");
@@ -205,7 +209,7 @@ impl Writer<'_> {
                 }
                 _ = pings.tick() => {
                     let heard = self.link.frames_heard();
-                    silent = if heard == heard_at { silent + 1 } else { 0 };
+                    silent = if heard == heard_at && !self.link.is_busy() { silent + 1 } else { 0 };
                     heard_at = heard;
                     start_over += u32::from(self.link.starts_over());
                     if silent >= silent_after {
@@ -251,8 +255,9 @@ impl Writer<'_> {
     }
 }
 
-/// When an agent comes back after a restart: spread over so many seconds that the hub is not run over.
-fn retry_after_s(hub: &Hub) -> u32 {
+/// The hub stops. Agents come back spread over so many seconds that it is not run over when it starts.
+fn shut_down(hub: &Hub) -> Closing {
     let seconds = u32::try_from(hub.gateway.len() / RETURNS_PER_SECOND).unwrap_or(u32::MAX).clamp(2, 60);
-    1 + u32::from_be_bytes(hub.random.bytes()) % seconds
+    let retry_after_s = 1 + u32::from_be_bytes(hub.random.bytes()) % seconds;
+    Closing::bye(ByeCode::Shutdown, Some(retry_after_s))
 }

@@ -371,6 +371,27 @@ async fn stopping_says_goodbye_with_a_time_to_come_back() {
 }
 
 #[tokio::test]
+async fn stopping_does_not_wait_for_a_hello() {
+    let world = World::sqlite().await;
+    let socket = world.raw().await;
+    let hub = world.test.hub.clone();
+    let (closed, ()) = tokio::join!(socket.closed(), hub.tasks.shut_down());
+    assert_eq!(closed.code, Some(1012));
+}
+
+#[tokio::test]
+async fn what_the_hub_works_on_counts_as_heard() {
+    let world = World::sqlite().await;
+    let _agent = world.agent().await;
+    let link = world.test.hub.gateway.link(world.server.server_id).unwrap();
+    let connected_at = link.heard_at();
+    world.test.clock.advance(std::time::Duration::from_secs(20));
+    assert_eq!(link.heard_at(), connected_at);
+    link.set_busy(true);
+    assert_eq!(link.heard_at(), world.test.hub.now());
+}
+
+#[tokio::test]
 async fn watchers_reach_the_agent_and_one_that_comes_later() {
     let world = World::sqlite().await;
     let watch = format!("/v1/servers/{}/watch", world.server.server_id);

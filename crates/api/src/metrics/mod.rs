@@ -53,7 +53,7 @@ pub fn detail(hub: &Hub, server: ServerId) -> Detail {
 #[must_use]
 pub fn spark(hub: &Hub, server: ServerId) -> Spark {
     let after = ring::minute_of(hub.now()) + 1;
-    let mut rows = [series::EMPTY; SPARK_MINUTES as usize];
+    let mut rows = vec![series::EMPTY; usize::try_from(SPARK_MINUTES).unwrap_or_default()];
     if let Some(ring) = hub.metrics.rings().get(&server) {
         for (minute, row) in ring.minutes(after - SPARK_MINUTES, after) {
             let index = usize::try_from(minute - (after - SPARK_MINUTES)).ok();

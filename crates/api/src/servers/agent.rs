@@ -3,7 +3,7 @@
 use protocol::event::{CLOCK_SKEW, Event, Severity};
 use protocol::job::Ack;
 use protocol::session::{ErrorCode, Hello};
-use protocol::{EventId, Message, MessageId, ServerId};
+use protocol::{EventId, MessageId, ServerId};
 use serde_json::{Value, json};
 
 use super::facts::{self, Facts};
@@ -63,7 +63,7 @@ pub fn ready(hub: &Hub, link: &AgentLink) {
     let watch = hub.servers.watches().tell(link.server_id, hub.now());
     if let Some(watch) = watch {
         // A link that closed already is nothing to watch.
-        let _ = link.send(Message::Watch(watch), None);
+        let _ = link.send(watch.into(), None);
     }
 }
 
@@ -114,7 +114,7 @@ pub async fn event(hub: &Hub, link: &AgentLink, event: Event, id: MessageId) -> 
     store_report(hub, &mut unit, &link.actor(), &link.server_name, report).await?;
     unit.commit().await?;
     // A link that closed: the agent sends it again and gets its acknowledgement then.
-    let _ = link.send(Message::Ack(Ack::Event { event_id }), Some(id));
+    let _ = link.send(Ack::Event { event_id }.into(), Some(id));
     Ok(())
 }
 

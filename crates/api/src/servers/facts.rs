@@ -14,6 +14,7 @@ const MAX_ENTRIES: usize = 64;
 
 /// The machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Host)]
 pub struct HostFacts {
     /// Host name.
     pub hostname: String,
@@ -50,6 +51,7 @@ impl From<&Host> for HostFacts {
 
 /// The agent that runs there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AgentInfo)]
 pub struct AgentFacts {
     /// Semantic version.
     pub version: String,
@@ -74,6 +76,7 @@ impl AgentFacts {
 
 /// What the host's own policy lets the hub do. The host decides by the policy itself, never by this summary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Policy)]
 pub struct PolicyFacts {
     /// `absent` (everything is allowed), `file`, or `unreadable` (heartbeat only).
     pub source: PolicyOrigin,
@@ -91,6 +94,7 @@ pub struct PolicyFacts {
 /// Where a host's policy comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PolicySource)]
 pub enum PolicyOrigin {
     /// No policy file.
     Absent,

@@ -19,8 +19,8 @@ mod watch;
 
 use std::time::Duration;
 
+use protocol::ServerId;
 use protocol::session::ByeCode;
-use protocol::{Message, ServerId};
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -240,7 +240,7 @@ pub fn watch(hub: &Hub, server: &Authorized<Server, ServersRead>, interval: Dura
     drop(watches);
     if let (Some(link), Some(watch)) = (link, told) {
         // A link that closed meanwhile: the next connection is told.
-        let _ = link.send(Message::Watch(watch), None);
+        let _ = link.send(watch.into(), None);
     }
 }
 

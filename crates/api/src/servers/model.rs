@@ -81,6 +81,7 @@ impl Resource for Server {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = ServerStatus)]
 pub enum Status {
     /// Connected and heard of within the deadline.
     Online,

@@ -94,10 +94,8 @@ async fn after_a_restart_nobody_is_given_up_before_the_deadline() {
         let hub = &world.test.hub;
         let (lost, back) = (world.add("lost").await, world.add("back").await);
         let address = listen(hub).await;
-        let _agents = (
-            ScriptedAgent::connect(hub, address, &lost).await,
-            ScriptedAgent::connect(hub, address, &back).await,
-        );
+        let _agents =
+            (ScriptedAgent::connect(hub, address, &lost).await, ScriptedAgent::connect(hub, address, &back).await);
         sweep(hub).await.unwrap();
         assert_eq!(world.names("status=online").await.len(), 2);
 
@@ -226,7 +224,11 @@ async fn changes_compare_versions_and_are_audited() {
         assert_eq!(answer.header("etag"), "\"2\"");
         let stale = first.patch(&path, json!({ "name": "late" })).await;
         assert_eq!((stale.status.as_u16(), stale.code().as_str()), (412, "precondition_failed"));
-        assert_eq!(world.owner.patch(&path, json!({ "labels": {} })).await.json()["name"], "db", "what is not given stays");
+        assert_eq!(
+            world.owner.patch(&path, json!({ "labels": {} })).await.json()["name"],
+            "db",
+            "what is not given stays"
+        );
 
         for (body, field) in [
             (json!({ "name": "" }), "name"),

@@ -89,6 +89,10 @@ fn present(hub: &Hub) -> Registry {
     gauge("connections", "Open connections, sockets of agents included", hub.http.open_connections());
     gauge("agents_connected", "Agents that are connected", hub.gateway.len());
     gauge("event_streams", "Open event streams", hub.http.streams.open());
+    let history = hub.metrics.health();
+    gauge("history_minutes_waiting", "Minutes of samples not written down yet", history.unwritten);
+    let dropped = usize::try_from(history.dropped).unwrap_or(usize::MAX);
+    gauge("history_minutes_dropped", "Minutes of samples that could not be written down", dropped);
 
     let runs = Family::<Task, Counter>::default();
     let failures = Family::<Task, Counter>::default();
