@@ -57,7 +57,7 @@ async fn answered(hub: &Hub, link: &AgentLink, ack: CmdAck) -> Result<()> {
             // The agent's clock may be wrong: only what is late by the hub's own is called expired.
             let late = rejected.code == RejectCode::Expired && job.expires_at <= hub.now();
             let state = if late { JobState::Expired } else { JobState::Rejected };
-            if step.end(&mut job, state, Some(reason(rejected))).await? {
+            if step.end(&mut job, state, Some(reason(&rejected))).await? {
                 step.audit(&link.actor(), "job.end", &job).await?;
                 step.fill().await?;
             }
@@ -221,7 +221,7 @@ fn started(job: &Job, claimed_ms: i64, now: Timestamp, fallback: Timestamp) -> T
     moment.min(now).max(earliest.min(now))
 }
 
-fn reason(rejected: Rejected) -> JobError {
+fn reason(rejected: &Rejected) -> JobError {
     let code = serde_json::to_value(rejected.code).ok();
     let code = code.as_ref().and_then(|code| code.as_str()).unwrap_or("other");
     JobError::new(code, text(&rejected.message, MAX_REASON))

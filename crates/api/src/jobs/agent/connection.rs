@@ -33,7 +33,9 @@ pub async fn connected(hub: &Hub, link: &AgentLink, hello: &Hello) -> Result<Vec
     let mut step = Step::begin(hub, link.server_id).await?;
     for mut job in store::in_flight(&mut step.conn(), link.server_id).await? {
         if !listed.contains_key(&job.id) {
-            missing(&mut step, &mut job, boot_id).await?;
+            // Output is as good a sign of having run as an answer.
+            let ran = job.claimed || Live::get(hub, job.id, job.server_id).await?.has_any();
+            missing(&mut step, &mut job, ran, boot_id).await?;
         }
     }
 
@@ -66,8 +68,8 @@ pub async fn connected(hub: &Hub, link: &AgentLink, hello: &Hello) -> Result<Vec
 }
 
 /// The agent has no trace of a job that went to it.
-async fn missing(step: &mut Step<'_>, job: &mut Job, boot_id: &str) -> Result<()> {
-    if !job.claimed {
+async fn missing(step: &mut Step<'_>, job: &mut Job, ran: bool, boot_id: &str) -> Result<()> {
+    if !ran {
         if job.cancel_requested_at.is_some() {
             step.end(job, JobState::Cancelled, None).await?;
         }

@@ -194,6 +194,11 @@ impl Live {
         LogSize { bytes: progress.stored, truncated: progress.gap_bytes > 0 }
     }
 
+    /// Whether anything of it came in, stored or not.
+    pub(in crate::jobs) fn has_any(&self) -> bool {
+        self.intake().taken > 0
+    }
+
     /// Wakes whenever more is stored or the job has ended.
     pub(super) fn watch(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()

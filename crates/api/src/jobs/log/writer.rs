@@ -285,7 +285,7 @@ async fn start_over(hub: &App, live: &Live) {
             }
         }
         Err(error) => {
-            tracing::error!(job.id = %live.job_id, %error, "the log cannot be read; the agent sends it again")
+            tracing::error!(job.id = %live.job_id, %error, "the log cannot be read; the agent sends it again");
         }
     }
 }

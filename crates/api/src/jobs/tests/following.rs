@@ -56,7 +56,7 @@ async fn a_follower_that_stands_still_holds_up_nobody() {
     let id = id_of(&world.create("flood").await);
     agent.accept(&world.hub, id).await;
     let mut stalled = world.follow(id, "", None).await;
-    let brisk = tokio::spawn(world.follow(id, "", None).await.rest());
+    let brisk = world.hub.tasks.spawn(world.follow(id, "", None).await.rest());
     let block = b"0123456789abcde\n".repeat(4096);
     agent.write(&world.hub, id, &block).await;
     assert!(stalled.next().await.is_some());

@@ -28,7 +28,7 @@ async fn a_hundred_thousand_lines_arrive_once_and_in_order() {
         agent.accept(&world.hub, id).await;
         let output: String = (1..=100_000).map(|line| format!("line {line}\n")).collect();
         let follower = world.follow(id, "", None).await;
-        let following = tokio::spawn(follower.rest());
+        let following = world.hub.tasks.spawn(follower.rest());
         // Pieces of all sizes, some twice, as after a lost connection.
         let (mut at, mut size) = (0, 1);
         agent.append(id, output.as_bytes());
