@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::flags::SettingFlags;
 use super::{Failure, say, small_runtime};
+use crate::audit;
 use crate::auth::{self, NewOwner};
 use crate::config::Config;
 use crate::data_dir;
@@ -54,7 +55,10 @@ async fn create(config: Config, owner: NewOwner) -> Result<(), Failure> {
     data_dir::require_own(&config.data_dir)?;
     let hub = start::open(config).await?;
     let created = auth::create_owner(&hub, owner).await;
+    // A running hub does not hear of records that another process wrote.
+    let chained = audit::chain(&hub).await;
     hub.close().await;
+    chained?;
     match created {
         Ok((user, workspace)) => say(format_args!(
             "{} is an owner now, of the workspace {} ({})",
