@@ -10,7 +10,9 @@ use utoipa::openapi::{ContentBuilder, Info, License, OpenApi, Ref, RefOr, Respon
 use utoipa::{PartialSchema, ToSchema};
 
 use super::extract::Json;
+use super::page::Limit;
 use super::router;
+use crate::enrollment::Target;
 
 const ERROR_RESPONSE: &str = "Error";
 const ERROR_SCHEMA: &str = "ErrorBody";
@@ -73,7 +75,12 @@ fn finish(mut document: OpenApi) -> OpenApi {
     components.security_schemes.insert("session".to_owned(), SecurityScheme::ApiKey(ApiKey::Cookie(cookie)).into());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `rsk_…`.")).build();
     components.security_schemes.insert("api_key".to_owned(), SecurityScheme::Http(bearer).into());
-    let mut schemas: Vec<(String, RefOr<Schema>)> = vec![(ERROR_SCHEMA.to_owned(), ErrorBody::schema())];
+    let mut schemas: Vec<(String, RefOr<Schema>)> = vec![
+        (ERROR_SCHEMA.to_owned(), ErrorBody::schema()),
+        // utoipa collects what bodies refer to, but not what parameters refer to.
+        (Limit::name().into_owned(), Limit::schema()),
+        (Target::name().into_owned(), Target::schema()),
+    ];
     ErrorBody::schemas(&mut schemas);
     components.schemas.extend(schemas);
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ERROR_SCHEMA))).build();
@@ -123,5 +130,26 @@ mod tests {
         let errors = "#/components/responses/Error";
         assert_eq!(document["paths"]["/v1/openapi.json"]["get"]["responses"]["default"]["$ref"], errors);
         assert!(document["components"]["schemas"]["ErrorDetail"].is_object());
+    }
+
+    #[test]
+    fn everything_that_is_referred_to_is_there() {
+        fn references(value: &serde_json::Value, found: &mut Vec<String>) {
+            match value {
+                serde_json::Value::Object(fields) => {
+                    found.extend(fields.get("$ref").and_then(|it| it.as_str()).map(str::to_owned));
+                    fields.values().for_each(|field| references(field, found));
+                }
+                serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+                _ => {}
+            }
+        }
+        let document = serde_json::to_value(openapi()).unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
+        }
     }
 }
