@@ -1,5 +1,6 @@
 //! The pasted line, on fresh machines: online in seconds, hardened, there again after every restart, gone without a trace.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -198,11 +199,11 @@ async fn a_restart_of_the_agent_ends_no_job(vps: &Vps, owner: &Api, server: &str
 
 /// The two lists hold the same lines; says which do not.
 fn nothing_differs(before: &str, after: &str) {
+    let (before, after): (BTreeSet<_>, BTreeSet<_>) = (before.lines().collect(), after.lines().collect());
     let differing: Vec<_> = before
-        .lines()
-        .filter(|line| !after.lines().any(|other| other == *line))
+        .difference(&after)
         .map(|line| format!("- {line}"))
-        .chain(after.lines().filter(|line| !before.lines().any(|other| other == *line)).map(|line| format!("+ {line}")))
+        .chain(after.difference(&before).map(|line| format!("+ {line}")))
         .collect();
     assert!(differing.is_empty(), "{differing:#?}");
 }
