@@ -140,12 +140,18 @@ async fn a_full_disk_costs_output_but_neither_job_nor_end() {
     let host = Host::at(inner);
     host.policy("[limits]\nfree_bytes = 0\n");
     let filler = dir.path().join("filler");
-    let finished = host
-        .sh(&format!(
-            "echo before; head -c 20000000 /dev/zero > {0}; yes x | head -c 3000000; rm {0}; sleep 0.5; echo after",
-            filler.display()
-        ))
-        .await;
+    let other = tempfile::tempdir().unwrap();
+    let gate = other.path().join("gate");
+    let body = host.body(&command(&format!(
+        "echo before; until [ -e {1} ]; do sleep 0.01; done; head -c 20000000 /dev/zero > {0}; yes x | head -c 3000000; \
+         rm {0}; echo after",
+        filler.display(),
+        gate.display()
+    )));
+    let mut job = host.start(&body).await;
+    output(&host, &mut job, "before\n").await;
+    std::fs::write(&gate, "").unwrap();
+    let finished = host.finish(&mut job).await;
     assert_eq!(finished.done.state, EndState::Succeeded);
     let log = &finished.log;
     assert!(log.gap_bytes > 0);

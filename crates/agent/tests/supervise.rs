@@ -162,6 +162,8 @@ async fn a_killed_worker_is_reported_lost_and_its_processes_are_ended() {
     assert_eq!(swept.ended, [body.job_id]);
     assert_eq!(found.iter().filter(|pid| exists(**pid)).count(), 0, "{found:?}");
     assert!(!host.paths.job_socket(body.job_id).exists(), "no socket looks like a running job");
+    let after_boot = agent::spool::Spool::open(&host.paths.spool_dir(), "another-boot").unwrap();
+    assert_eq!(after_boot.job(body.job_id).unwrap(), Some(lost), "what is lost stays lost");
 
     let (again, none) = host.submit(&body).await;
     assert!(none.is_none() && format!("{again:?}").contains("Lost"), "{again:?}");

@@ -21,7 +21,7 @@ pub use limits::Limits;
 pub use reader::{Chunk, LogReader};
 
 use crate::host::files::Dir;
-use format::{ACKED, MAX_RECORD, META};
+use format::{ACKED, END, End, MAX_RECORD, META};
 
 /// Jobs whose log stays for local inspection after the hub has all of it.
 const KEPT_JOBS: usize = 50;
@@ -156,6 +156,21 @@ impl Spool {
             other => other.map(drop)?,
         }
         self.prune()
+    }
+
+    /// Records what the absence of an end means, for a job whose worker is dead: what is lost today must not be called
+    /// interrupted after the next start of the machine. Workers do this; nothing changes for a job that runs or has ended.
+    ///
+    /// # Errors
+    /// When the spool cannot be written.
+    pub fn settle(&self, job_id: JobId) -> io::Result<()> {
+        let (Some(dir), Some(job)) = (self.open_job(job_id)?, self.job(job_id)?) else { return Ok(()) };
+        match job.phase {
+            Phase::Ended(done) if reader::read_end(&dir).is_none() => {
+                dir.write_atomic(END, &serde_json::to_vec(&End { done, lost_bytes: 0 })?, 0o640)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Bytes of log that the hub does not have yet.

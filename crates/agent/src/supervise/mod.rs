@@ -33,7 +33,7 @@ use output::{Output, PACE};
 use tree::Process;
 
 /// What a finished job left behind may end by itself within this time, as the last part of a pipeline does.
-const LEFTOVER_PATIENCE: Duration = Duration::from_millis(250);
+const LEFTOVER_PATIENCE: Duration = Duration::from_secs(1);
 /// Relays that listen to one job; the oldest newcomer makes room.
 const MAX_PEERS: usize = 4;
 /// Where nothing else holds a job's processes together, they are noted: first after this time, then ever more rarely.

@@ -41,7 +41,11 @@ fn bury(paths: &Paths, claims: &Claims, moment: &Moment, job_id: JobId) -> bool 
     let Some(claim) = claims.get(job_id) else { return false };
     let is_of_this_boot = claim.boot_id == moment.boot_id;
     let was_left = is_of_this_boot && kill_orphans(claims, job_id);
-    let spooled = Spool::open(&paths.spool_dir(), &moment.boot_id).and_then(|spool| spool.job(job_id)).ok().flatten();
+    let spool = Spool::open(&paths.spool_dir(), &moment.boot_id).ok();
+    if let Some(Err(error)) = spool.as_ref().map(|spool| spool.settle(job_id)) {
+        log::warn!("job {job_id}: its end cannot be recorded: {error}");
+    }
+    let spooled = spool.and_then(|spool| spool.job(job_id).ok().flatten());
     let end = match spooled {
         Some(job) if job.phase != Phase::Running => ClaimEnd { state: job.state(), next_offset: job.next_offset },
         _ if is_of_this_boot => ClaimEnd { state: SpoolState::Lost, next_offset: 0 },
