@@ -25,7 +25,7 @@ pub fn routes() -> OpenApiRouter<App> {
 struct ListQuery {
     /// How many records at most, 1 to 200.
     #[serde(default)]
-    #[param(required = false)]
+    #[param(inline, required = false)]
     limit: Limit,
     /// Where to go on: `next_cursor` of the page before.
     cursor: Option<Cursor>,

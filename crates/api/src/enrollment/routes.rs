@@ -132,7 +132,7 @@ async fn agent_register(
     Extension(origin): Extension<RequestOrigin>,
     Json(request): Json<protocol::enroll::RegisterRequest>,
 ) -> Result<Response> {
-    hub.enrollment.registrations.check(client.limit_key())?;
+    hub.enrollment.registrations.check(&client.limit_key())?;
     let answer = registration::register(&hub, origin, request).await?;
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
@@ -146,7 +146,7 @@ async fn agent_register(
     operation_id = "agent_binary_get",
     tag = "agents",
     security(()),
-    params(("target" = Target, Path, description = "Which machine")),
+    params(("target" = inline(Target), Path, description = "Which machine")),
     responses((status = 200, description = "The program", content_type = "application/octet-stream"))
 )]
 async fn agent_binary_get(State(hub): State<App>, Path(target): Path<Target>, headers: HeaderMap) -> Result<Response> {

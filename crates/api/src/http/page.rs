@@ -23,7 +23,7 @@ const MAX_CURSOR: usize = 1024;
 pub struct PageQuery {
     /// How many items at most, 1 to 200.
     #[serde(default)]
-    #[param(required = false)]
+    #[param(required = false, inline)]
     pub limit: Limit,
     /// Where to go on: `next_cursor` of the page before.
     pub cursor: Option<Cursor>,

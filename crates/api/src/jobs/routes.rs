@@ -44,7 +44,7 @@ struct ListQuery {
     state: CommaList<StateName>,
     /// How many jobs at most, 1 to 200.
     #[serde(default)]
-    #[param(required = false)]
+    #[param(inline, required = false)]
     limit: Limit,
     /// Where to go on: `next_cursor` of the page before.
     cursor: Option<Cursor>,

@@ -56,7 +56,7 @@ struct ListQuery {
     include: CommaList<Include>,
     /// How many servers at most, 1 to 200.
     #[serde(default)]
-    #[param(required = false)]
+    #[param(inline, required = false)]
     limit: Limit,
     /// Where to go on: `next_cursor` of the page before.
     cursor: Option<Cursor>,
