@@ -36,19 +36,29 @@ if (files.length === 0) {
 let passed = 0;
 let failed = 0;
 let skipped = 0;
-const isLeaf = (event) => event.details?.type !== 'suite' && !hasChildren.has(event.testNumber + event.file + event.nesting);
-const hasChildren = new Set();
+/** Children reported since the last test of their parent's depth, by file: a test that has some is not counted itself. */
+const children = new Map();
+function isLeaf({ file, nesting }) {
+  const depths = children.get(file) ?? [];
+  children.set(file, depths);
+  const hadChildren = (depths[nesting + 1] ?? 0) > 0;
+  depths[nesting + 1] = 0;
+  depths[nesting] = (depths[nesting] ?? 0) + 1;
+  return !hadChildren;
+}
+
 const stream = run({ files, concurrency: 2 });
 stream.on('test:pass', (event) => {
   if (!isLeaf(event)) return;
-  if (event.skip !== undefined) skipped += 1;
-  else passed += 1;
+  if (event.skip === undefined) passed += 1;
+  else skipped += 1;
 });
 stream.on('test:fail', (event) => {
   if (isLeaf(event)) failed += 1;
 });
-stream.on('end', () => {
+const report = stream.compose(spec());
+report.on('end', () => {
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 });
-stream.compose(spec()).pipe(process.stdout);
+report.on('data', (text) => process.stdout.write(text));

@@ -4,6 +4,7 @@ import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { setUnauthenticatedHandler } from '@/api/client';
+import { ApiError } from '@/api/error';
 import { TooltipProvider } from '@/kit/tooltip';
 import { router } from '@/router';
 import { queryClient } from '@/shell/query-client';
@@ -19,7 +20,12 @@ setUnauthenticatedHandler(() => {
 
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no #root');
-createRoot(root).render(
+createRoot(root, {
+  // A refusal is shown on the page where it happened; only faults of our own belong in the console.
+  onCaughtError: (error) => {
+    if (!(error instanceof ApiError)) console.error(error);
+  },
+}).render(
   <StrictMode>
     <CSPProvider disableStyleElements>
       <QueryClientProvider client={queryClient}>

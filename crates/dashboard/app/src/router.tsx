@@ -65,8 +65,10 @@ const servers = createRoute({
 const newServer = createRoute({
   getParentRoute: () => inside,
   path: '/servers/new',
-  validateSearch: (search: Record<string, unknown>): { token?: string } =>
-    typeof search.token === 'string' ? { token: search.token } : {},
+  validateSearch: (search: Record<string, unknown>): { token?: string; server?: string } => ({
+    ...(typeof search.token === 'string' ? { token: search.token } : {}),
+    ...(typeof search.server === 'string' ? { server: search.server } : {}),
+  }),
   component: lazyRouteComponent(() => import('@/features/servers/wizard'), 'AddServerPage'),
 });
 

@@ -4,64 +4,94 @@
  */
 
 export interface paths {
-    "/v1/setup": {
+    "/healthz": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_setup"];
-        put?: never;
-        post: operations["post_v1_setup"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/auth/login": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_v1_auth_login"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/auth/logout": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_v1_auth_logout"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/auth/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_v1_auth_session"];
+        /** Is the process alive? */
+        get: operations["health_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/install.sh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The installer
+         * @description A POSIX shell script that knows this hub's address, key and agents.
+         */
+        get: operations["installer_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Numbers for Prometheus
+         * @description With the setting `metrics_token` it must come as bearer token; without, only this machine is answered.
+         */
+        get: operations["health_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Can the hub work?
+         * @description 503 while a database is away or the hub stops; `details` says which.
+         */
+        get: operations["health_ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change my password; my other sessions end */
+        post: operations["account_password_change"];
         delete?: never;
         options?: never;
         head?: never;
@@ -75,7 +105,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_account_sessions"];
+        /** My sessions, newest first */
+        get: operations["account_sessions_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -94,36 +125,25 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["delete_v1_account_sessions_id_"];
+        /** End one of my sessions */
+        delete: operations["account_sessions_revoke"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/account/password": {
+    "/v1/agent": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        post: operations["post_v1_account_password"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/servers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_v1_servers"];
+        /**
+         * Connect an agent.
+         * @description A WebSocket with the subprotocol `roadstead.v1`, for agents only: the agent token comes as a bearer token.
+         */
+        get: operations["agent_connect"];
         put?: never;
         post?: never;
         delete?: never;
@@ -132,78 +152,18 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/servers/{id}": {
+    "/v1/agent/binary/{target}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_servers_id_"];
-        put?: never;
-        post?: never;
-        delete: operations["delete_v1_servers_id_"];
-        options?: never;
-        head?: never;
-        patch: operations["patch_v1_servers_id_"];
-        trace?: never;
-    };
-    "/v1/servers/{id}/watch": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_v1_servers_id_watch"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/servers/{id}/revoke": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_v1_servers_id_revoke"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/servers/{id}/rotate-token": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["post_v1_servers_id_rotate_token"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/servers/{id}/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_v1_servers_id_metrics"];
+        /**
+         * Download the agent
+         * @description Its SHA-256 and the release key's signature come as headers.
+         */
+        get: operations["agent_binary_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -212,7 +172,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/servers/install-tokens": {
+    "/v1/agent/register": {
         parameters: {
             query?: never;
             header?: never;
@@ -221,21 +181,117 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_v1_servers_install_tokens"];
+        /**
+         * Register an agent
+         * @description Agents call this with the install token of the pasted line. 401: the token is unknown or malformed. 410: it was used
+         *     or has expired. The same token with the same nonce is answered again until the agent has connected.
+         */
+        post: operations["agent_register"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/servers/install-tokens/{id}": {
+    "/v1/audit": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_servers_install_tokens_id_"];
+        /** What happened in the workspace, newest first */
+        get: operations["audit_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Check that no record was changed or removed */
+        get: operations["audit_verify"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in with e-mail and password */
+        post: operations["auth_login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End the session that this request came with */
+        post: operations["auth_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who am I, and what may I do */
+        get: operations["auth_session"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what changes
+         * @description Server-sent events: every change that the caller may see. `data` is a `StreamEvent`. The first event is `hello`.
+         *     `Last-Event-ID` resumes: nothing is missed and nothing comes twice. Changes are kept for a day; after an older id
+         *     comes `reset`, and everything must be read again. `server.live` is never replayed.
+         */
+        get: operations["events_follow"];
         put?: never;
         post?: never;
         delete?: never;
@@ -251,9 +307,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_jobs"];
+        /** List jobs, newest first. */
+        get: operations["jobs_list"];
         put?: never;
-        post: operations["post_v1_jobs"];
+        /**
+         * Run something on a server.
+         * @description The job is stored before it is sent. When the server is away or busy it waits as `queued` until `expires_at`.
+         */
+        post: operations["jobs_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -267,7 +328,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_jobs_id_"];
+        /** One job. */
+        get: operations["jobs_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -285,7 +347,38 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_v1_jobs_id_cancel"];
+        /**
+         * End a job.
+         * @description One that was not sent is `cancelled` at once. Else its server ends the whole process tree: the answer shows
+         *     `cancel_requested_at`, and the state changes when the server says how the job ended.
+         */
+        post: operations["jobs_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read or follow the log of a job.
+         * @description As JSON a part of the log. With `Accept: text/plain` or `download=true` the bare bytes. With `follow=true` an event stream:
+         *     `log` events whose data is a chunk and whose id is the offset after it, so that `Last-Event-ID` resumes exactly, and
+         *     one closing `end` event with the job.
+         *
+         *     A character whose bytes are split over two chunks stands in the text of the chunk that holds its last byte. Bytes that
+         *     are no UTF-8 are shown as U+FFFD in `text`; `offset` and `bytes` always count the bytes that the job wrote, and the
+         *     bare bytes are exact.
+         */
+        get: operations["jobs_log"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -301,21 +394,23 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_v1_jobs_id_retry"];
+        /** Run a job that has ended once more, as a new job. */
+        post: operations["jobs_retry"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/v1/jobs/{id}/log": {
+    "/v1/openapi.json": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_jobs_id_log"];
+        /** GET /v1/openapi.json */
+        get: operations["openapi_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -324,14 +419,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/events": {
+    "/v1/servers": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_events"];
+        /** List servers. */
+        get: operations["servers_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -340,16 +436,143 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/audit": {
+    "/v1/servers/install-tokens": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_v1_audit"];
+        /**
+         * List install tokens
+         * @description Newest first. Expired tokens are listed for a week.
+         */
+        get: operations["install_tokens_list"];
+        put?: never;
+        /**
+         * Make an install token
+         * @description The answer holds the line to paste into a root shell on the VPS. The token is shown this once; it admits one agent.
+         */
+        post: operations["install_tokens_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/servers/install-tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at an install token */
+        get: operations["install_tokens_get"];
         put?: never;
         post?: never;
+        /**
+         * Withdraw an install token
+         * @description A token that was used already is a 409.
+         */
+        delete: operations["install_tokens_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/servers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One server, with its newest sample in full. */
+        get: operations["servers_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a server.
+         * @description Its agent is disconnected and cannot come back, its history is deleted, a job that runs there counts as `lost`. What
+         *     is installed on the machine stays until somebody uninstalls it there.
+         */
+        delete: operations["servers_delete"];
+        options?: never;
+        head?: never;
+        /** Change name or labels. */
+        patch: operations["servers_update"];
+        trace?: never;
+    };
+    "/v1/servers/{id}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a server was doing. */
+        get: operations["servers_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/servers/{id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke a server's agent token.
+         * @description The live connection is closed within a second. The server keeps its history and can be enrolled again.
+         */
+        post: operations["servers_revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/servers/{id}/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look at a server live.
+         * @description Until `ttl_s` has passed, its samples come as `server.live` events at this interval. Ask again before that to go on.
+         */
+        post: operations["servers_watch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the hub waits for its first owner */
+        get: operations["setup_get"];
+        put?: never;
+        /** Create the first owner, who is signed in at once */
+        post: operations["setup_complete"];
         delete?: never;
         options?: never;
         head?: never;
@@ -360,319 +583,952 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        ErrorBody: {
-            error: {
-                code: string;
-                message: string;
-                details?: unknown;
-            };
-        };
-        NeedsSetup: {
-            needs_setup: boolean;
-        };
-        SetupRequest: {
-            code: string;
-            email: string;
-            name: string;
-            password: string;
-            workspace: string;
-        };
-        User: {
-            id: string;
-            email: string;
-            name: string;
-        };
-        Workspace: {
-            id: string;
-            name: string;
-        };
-        LoginRequest: {
-            email: string;
-            password: string;
-            totp?: string;
-        };
-        Session: {
-            user: components["schemas"]["User"];
-            workspaces: components["schemas"]["Workspace"][];
-            permissions: string[];
-            expires_at?: string;
-        };
+        /** @description A session as its owner sees it. */
         AccountSession: {
-            id: string;
-            created_at: string;
-            last_seen_at: string;
-            expires_at: string;
-            ip: string | null;
-            user_agent: string | null;
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Whether this request came with it. */
             current: boolean;
+            /** @description When it ends unless it is used before. */
+            expires_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["SessionId"];
+            /** @description Where it was started. */
+            ip: string;
+            /** @description To the minute. */
+            last_seen_at: components["schemas"]["Timestamp"];
+            user_agent: string;
         };
-        PasswordChange: {
-            current_password: string;
-            new_password: string;
-        };
-        /** @enum {string} */
-        ServerStatus: "online" | "suspect" | "offline" | "pending" | "revoked";
+        /** @description The agent that runs there. */
         AgentInfo: {
-            version: string;
+            /** @description What it can do. */
+            capabilities: string[];
+            /** @description SHA-256 of its binary. */
+            sha256: string;
+            /** @description `x86_64-linux` or `aarch64-linux`. */
             target: string;
+            /** @description Semantic version. */
+            version: string;
         };
-        Host: {
-            hostname: string;
-            os: string;
-            os_version: string;
-            kernel: string;
-            arch: string;
-            cpus: number;
-            memory_bytes: number;
-            boot_id: string;
-        };
-        Live: {
-            at: string;
-            cpu_percent: number;
-            memory_percent: number;
-            disk_percent: number;
-            load1: number;
-            rx_bytes_per_s: number;
-            tx_bytes_per_s: number;
-            uptime_s: number;
-        };
-        Spark: {
-            step_s: number;
-            cpu_percent: (number | null)[];
-            memory_percent: (number | null)[];
-        };
-        Server: {
-            id: string;
-            name: string;
-            project_id: string | null;
-            labels: {
-                [key: string]: string;
-            };
-            status: components["schemas"]["ServerStatus"];
-            maintenance: boolean;
-            last_seen_at: string | null;
-            registered_at: string | null;
-            agent: null | components["schemas"]["AgentInfo"];
-            host: null | components["schemas"]["Host"];
-            live: null | components["schemas"]["Live"];
-            policy: unknown;
-            version: number;
-            spark?: null | components["schemas"]["Spark"];
-        };
-        Filesystem: {
-            mount: string;
-            fs: string;
-            total_bytes: number;
-            used_bytes: number;
-            inodes_total: number;
-            inodes_used: number;
-        };
-        Interface: {
-            name: string;
-            rx_bytes: number;
-            tx_bytes: number;
-            rx_errors: number;
-            tx_errors: number;
-        };
-        CpuDetail: {
-            per_core_percent: number[];
-            iowait_percent: number;
-            steal_percent: number;
-        };
-        MemoryDetail: {
-            total_bytes: number;
-            used_bytes: number;
-            available_bytes: number;
-            cached_bytes: number;
-            swap_total_bytes: number;
-            swap_used_bytes: number;
-        };
+        /** @description The agent's own footprint. */
         AgentUsage: {
-            rss_bytes: number;
+            /**
+             * Format: int64
+             * @description Processor time since it started, milliseconds.
+             */
             cpu_ms: number;
+            /**
+             * Format: int64
+             * @description Resident memory.
+             */
+            rss_bytes: number;
+            /**
+             * Format: int64
+             * @description Size of its spool on disk.
+             */
             spool_bytes: number;
         };
-        ServerDetail: {
+        /** @description Who acted, or what was acted upon. */
+        AuditParty: {
+            /** @description Empty where there is none. */
             id: string;
+            /** @description The name at that time. */
             name: string;
-            project_id: string | null;
+            type: string;
+        };
+        /** @description A record as the API shows it. */
+        AuditRecord: {
+            /** @description What was done, `area.verb`. */
+            action: string;
+            actor: components["schemas"]["AuditParty"];
+            at: components["schemas"]["Timestamp"];
+            details: Record<string, never>;
+            /** @description Hash of this record and all before it. */
+            hash: string | null;
+            /** Format: uuid */
+            id: string;
+            /** @description Where the request came from; empty when the hub itself acted. */
+            ip: string;
+            /** @description Hash of the record before; null until the record is chained, within a second. */
+            prev_hash: string | null;
+            request_id: string;
+            result: components["schemas"]["AuditResult"];
+            subject: components["schemas"]["AuditParty"];
+            user_agent: string;
+        };
+        /**
+         * @description How it went.
+         * @enum {string}
+         */
+        AuditResult: "ok" | "denied" | "failed";
+        /** @description What a check found. */
+        AuditVerification: {
+            /**
+             * Format: int64
+             * @description Where the chain stops being right; null when it is right to its end.
+             */
+            broken_at: number | null;
+            /**
+             * Format: int64
+             * @description Records checked.
+             */
+            checked: number;
+            /** @description Whether nothing was changed or removed. */
+            ok: boolean;
+            /** @description What is wrong, for people; null when nothing is. */
+            problem: string | null;
+        };
+        /** @description Processors. */
+        CpuDetail: {
+            /**
+             * Format: double
+             * @description Share spent waiting for disks.
+             */
+            iowait_percent: number;
+            /** @description Busy share of each. */
+            per_core_percent: number[];
+            /**
+             * Format: double
+             * @description Share taken by other guests of the machine underneath.
+             */
+            steal_percent: number;
+        };
+        CurrentSession: {
+            /** @description When the session ends unless it is used before. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description Permission nodes in the first workspace. */
+            permissions: string[];
+            user: components["schemas"]["User"];
+            /** @description Where the user is a member, oldest membership first. */
+            workspaces: components["schemas"]["WorkspaceRef"][];
+        };
+        Cursor: string;
+        /**
+         * Format: email
+         * @description An e-mail address. Never logged.
+         */
+        Email: string;
+        /** @description Every error of the API. */
+        ErrorBody: {
+            error: components["schemas"]["ErrorDetail"];
+        };
+        /** @description What went wrong. */
+        ErrorDetail: {
+            /** @description For programs: one of the codes of the error list. */
+            code: string;
+            /** @description For programs: `fields` with `validation_failed`, `id` where a resource is meant. */
+            details?: Record<string, never> | null;
+            /** @description For people. */
+            message: string;
+        };
+        /** @description Arguments of `exec` (exactly one of `command` and `argv`), for the API's document. */
+        ExecArgs: {
+            /** @description Program and arguments, without a shell. */
+            argv?: string[] | null;
+            /** @description A command line for `/bin/sh -c`. */
+            command?: string | null;
+            /** @description Working directory, absolute; the user's home when absent. */
+            cwd?: string | null;
+            /** @description Added to a small clean environment. */
+            env?: {
+                [key: string]: string;
+            } | null;
+            /** @description Written to standard input, which is closed afterwards. */
+            stdin?: string | null;
+            /** @description User to run as; root when absent. */
+            user?: string | null;
+        };
+        /** @description One mounted device. */
+        Filesystem: {
+            /** @description Type, e.g. `ext4`. */
+            fs: string;
+            /**
+             * Format: int64
+             * @description Inodes, 0 where the file system has no fixed number.
+             */
+            inodes_total: number;
+            /**
+             * Format: int64
+             * @description Inodes in use.
+             */
+            inodes_used: number;
+            /** @description Where it is mounted. */
+            mount: string;
+            /**
+             * Format: int64
+             * @description Size.
+             */
+            total_bytes: number;
+            /**
+             * Format: int64
+             * @description In use.
+             */
+            used_bytes: number;
+        };
+        /** @description That the process answers. */
+        Health: {
+            /** @description `ok` */
+            status: string;
+            /** @description The hub's version. */
+            version: string;
+        };
+        /** @description The machine. */
+        Host: {
+            /** @description `x86_64` or `aarch64`. */
+            arch: string;
+            /** @description Changes when the machine restarts. */
+            boot_id: string;
+            /**
+             * Format: int32
+             * @description Logical processors.
+             */
+            cpus: number;
+            /** @description Host name. */
+            hostname: string;
+            /** @description Kernel release. */
+            kernel: string;
+            /**
+             * Format: int64
+             * @description Physical memory, bytes.
+             */
+            memory_bytes: number;
+            /** @description Operating system id, e.g. `debian`. */
+            os: string;
+            /** @description Operating system version, e.g. `12`. */
+            os_version: string;
+        };
+        /** @description An install token, without the token itself. */
+        InstallToken: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description When it stops working. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description Its id. */
+            id: string;
+            /** @description Labels that the server will have. */
             labels: {
                 [key: string]: string;
             };
-            status: components["schemas"]["ServerStatus"];
-            maintenance: boolean;
-            last_seen_at: string | null;
-            registered_at: string | null;
-            agent: null | components["schemas"]["AgentInfo"];
-            host: null | components["schemas"]["Host"];
-            live: null | components["schemas"]["Live"];
-            policy: unknown;
-            version: number;
-            spark?: null | components["schemas"]["Spark"];
-            filesystems: components["schemas"]["Filesystem"][];
-            interfaces: components["schemas"]["Interface"][];
-            cpu: null | components["schemas"]["CpuDetail"];
-            memory: null | components["schemas"]["MemoryDetail"];
-            processes: number | null;
-            agent_usage: null | components["schemas"]["AgentUsage"];
-            clock_offset_ms: number | null;
+            /** @description What the server will be called; null: as its host is called. */
+            name: string | null;
+            /** @description The server that registered with it, or that it connects again. */
+            server_id: string | null;
+            /** @description Whether it can still be used. */
+            status: components["schemas"]["TokenStatus"];
+            used_at: components["schemas"]["Timestamp"] | null;
         };
-        Totals: {
-            online: number;
-            suspect: number;
-            offline: number;
-            pending: number;
-            revoked: number;
+        /** @description One network interface; counters since the machine started. */
+        Interface: {
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Bytes received.
+             */
+            rx_bytes: number;
+            /**
+             * Format: int64
+             * @description Receive errors.
+             */
+            rx_errors: number;
+            /**
+             * Format: int64
+             * @description Bytes sent.
+             */
+            tx_bytes: number;
+            /**
+             * Format: int64
+             * @description Send errors.
+             */
+            tx_errors: number;
         };
-        ServerList: {
-            data: components["schemas"]["Server"][];
-            next_cursor: string | null;
-            totals: components["schemas"]["Totals"];
+        /** @description A job as the API shows it. */
+        Job: {
+            args: components["schemas"]["ExecArgs"];
+            cancel_requested_at: components["schemas"]["Timestamp"] | null;
+            created_at: components["schemas"]["Timestamp"];
+            created_by: components["schemas"]["JobCreator"];
+            /**
+             * Format: int64
+             * @description From claim to end, by a clock of the host that is never set.
+             */
+            duration_ms: number | null;
+            error: components["schemas"]["JobError"] | null;
+            /**
+             * Format: int64
+             * @description Exit code of the main process, where it ended by itself.
+             */
+            exit_code: number | null;
+            /** @description Not to be started after this. */
+            expires_at: components["schemas"]["Timestamp"];
+            finished_at: components["schemas"]["Timestamp"] | null;
+            /** Format: uuid */
+            id: string;
+            /** @description `exec`. */
+            kind: string;
+            log: components["schemas"]["JobLogSize"];
+            /** @description Typed by kind; `exec` has none. */
+            result: Record<string, never> | null;
+            /** @description The job that this one repeats. */
+            retry_of: string | null;
+            sent_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: uuid
+             * @description Where it runs; the server may be gone.
+             */
+            server_id: string;
+            /**
+             * Format: int64
+             * @description Signal that ended the main process.
+             */
+            signal: number | null;
+            started_at: components["schemas"]["Timestamp"] | null;
+            state: components["schemas"]["JobState"];
+            /** Format: int32 */
+            timeout_s: number;
         };
-        ServerPatch: {
-            name?: string;
-            labels?: {
-                [key: string]: string;
-            };
+        /** @description Body of `POST /v1/jobs`. */
+        JobCreate: {
+            /** @description Arguments of the kind. */
+            args: components["schemas"]["ExecArgs"];
+            /**
+             * Format: int32
+             * @description Seconds it may wait for its server, 1 to 2592000; 86400 unless told.
+             */
+            expires_in_s?: number | null;
+            /** @description `exec`: run a command line or an argument vector. */
+            kind: string;
+            /**
+             * Format: uuid
+             * @description Where to run it.
+             */
+            server_id: string;
+            /**
+             * Format: int32
+             * @description Seconds it may run, 1 to 604800; 3600 unless told.
+             */
+            timeout_s?: number | null;
         };
-        WatchRequest: {
-            interval_ms?: number;
-            ttl_s?: number;
+        /** @description On whose behalf a job runs. */
+        JobCreator: {
+            /** @description Its id; empty for the hub itself. */
+            id: string;
+            /** @description Its name at that time. */
+            name: string;
+            /** @description `user`, `api_key`, `schedule`, `workflow` or `system`. */
+            type: string;
         };
+        /** @description What went wrong with a job. */
+        JobError: {
+            /** @description Machine-readable reason. */
+            code: string;
+            /** @description For people. */
+            message: string;
+        };
+        /** @description How much a job wrote. */
+        JobLogSize: {
+            /**
+             * Format: int64
+             * @description Bytes of the log that are stored so far.
+             */
+            bytes: number;
+            /** @description Some output was dropped; the log says where. */
+            truncated: boolean;
+        };
+        /**
+         * @description The names of [`JobState`], for the API's document: the wire crate knows nothing of it.
+         * @enum {string}
+         */
+        JobState: "queued" | "awaiting_signature" | "sent" | "running" | "reconciling" | "succeeded" | "failed" | "cancelled" | "timed_out" | "interrupted" | "rejected" | "expired" | "lost";
+        /** @default 50 */
+        Limit: number;
+        /** @description The newest sample in short. */
+        Live: {
+            /** @description When it arrived. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: double
+             * @description Busy share of all processors.
+             */
+            cpu_percent: number;
+            /**
+             * Format: double
+             * @description How full the fullest file system is.
+             */
+            disk_percent: number;
+            /**
+             * Format: double
+             * @description Load average over one minute.
+             */
+            load1: number;
+            /**
+             * Format: double
+             * @description Used of total memory.
+             */
+            memory_percent: number;
+            /**
+             * Format: double
+             * @description Bytes received a second; 0 until there are two samples.
+             */
+            rx_bytes_per_s: number;
+            /**
+             * Format: double
+             * @description Bytes sent a second; 0 until there are two samples.
+             */
+            tx_bytes_per_s: number;
+            /**
+             * Format: int64
+             * @description Seconds since the machine started.
+             */
+            uptime_s: number;
+        };
+        /** @description A piece of a log with its text. */
+        LogChunk: {
+            /** @description When it was read, by the host's clock. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Bytes of the log that it takes. Its text may have another length: a character that is split over two chunks
+             *     stands in the later one, and bytes that are no UTF-8 are shown as U+FFFD.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description This many bytes of output were dropped here, because there were too many or because they were lost.
+             */
+            gap_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of the log before it.
+             */
+            offset: number;
+            /** @description Standard output, standard error, or a remark of the agent or the hub. */
+            stream: components["schemas"]["LogStream"];
+            /** @description The output. */
+            text: string;
+        };
+        /** @description A part of a log. */
+        LogPage: {
+            /** @description The job has ended and this part reaches the end of its log. */
+            complete: boolean;
+            /** @description Its chunks, in order. */
+            data: components["schemas"]["LogChunk"][];
+            /**
+             * Format: int64
+             * @description Where the next part starts: what to send as `from`.
+             */
+            next_offset: number;
+        };
+        /**
+         * @description The names of [`LogStream`], for the API's document.
+         * @enum {string}
+         */
+        LogStream: "out" | "err" | "sys";
+        LoginForm: {
+            email: components["schemas"]["Email"];
+            password: components["schemas"]["Password"];
+        };
+        /** @description Memory. */
+        MemoryDetail: {
+            /**
+             * Format: int64
+             * @description What can be had without swapping.
+             */
+            available_bytes: number;
+            /**
+             * Format: int64
+             * @description Page cache and reclaimable slab.
+             */
+            cached_bytes: number;
+            /**
+             * Format: int64
+             * @description Swap space.
+             */
+            swap_total_bytes: number;
+            /**
+             * Format: int64
+             * @description Swap in use.
+             */
+            swap_used_bytes: number;
+            /**
+             * Format: int64
+             * @description Physical memory.
+             */
+            total_bytes: number;
+            /**
+             * Format: int64
+             * @description Total less available.
+             */
+            used_bytes: number;
+        };
+        /** @description Series ready to draw. */
         Metrics: {
-            from: string;
-            to: string;
-            step_s: number;
-            t: number[];
+            /** @description Where they begin. */
+            from: components["schemas"]["Timestamp"];
+            /** @description One value per point and series; gaps are null. */
             series: {
                 [key: string]: (number | null)[];
             };
+            /**
+             * Format: int64
+             * @description Seconds between two points.
+             */
+            step_s: number;
+            /** @description The points' moments, Unix seconds. */
+            t: number[];
+            /** @description Where they end. */
+            to: components["schemas"]["Timestamp"];
         };
-        InstallTokenRequest: {
-            name?: string;
+        /** @description An install token, the only time that it is shown. */
+        MintedToken: {
+            /** @description The line to paste into a root shell on the VPS. */
+            command: string;
+            /** @description When it stops working. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description SHA-256 of the hub's public key, which the agent checks. */
+            hub_fingerprint: string;
+            /** @description Its id, to wait for it. */
+            id: string;
+            /** @description The token. */
+            token: string;
+        };
+        /** @description What an install token is asked for with. */
+        NewInstallToken: {
+            /** @description Labels that the server will have. */
             labels?: {
                 [key: string]: string;
             };
-            ttl_s?: number;
-            server_id?: string;
+            /** @description What the server will be called; as its host is called, when left out. */
+            name?: string | null;
+            /** @description Connect this server again instead of making a new one: its agent gets a new token, the old one stops working. */
+            server_id?: string | null;
+            /**
+             * Format: int32
+             * @description How long it works, seconds: 60 to 86400, an hour when left out.
+             */
+            ttl_s?: number | null;
         };
-        InstallTokenCreated: {
-            id: string;
+        /**
+         * Format: password
+         * @description A password that somebody chooses: at least 12 characters.
+         */
+        NewPassword: string;
+        /** @description One page of a list. */
+        Page_AccountSession: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                /** @description Whether this request came with it. */
+                current: boolean;
+                /** @description When it ends unless it is used before. */
+                expires_at: components["schemas"]["Timestamp"];
+                id: components["schemas"]["SessionId"];
+                /** @description Where it was started. */
+                ip: string;
+                /** @description To the minute. */
+                last_seen_at: components["schemas"]["Timestamp"];
+                user_agent: string;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_AuditRecord: {
+            /** @description The items. */
+            data: {
+                /** @description What was done, `area.verb`. */
+                action: string;
+                actor: components["schemas"]["AuditParty"];
+                at: components["schemas"]["Timestamp"];
+                details: Record<string, never>;
+                /** @description Hash of this record and all before it. */
+                hash: string | null;
+                /** Format: uuid */
+                id: string;
+                /** @description Where the request came from; empty when the hub itself acted. */
+                ip: string;
+                /** @description Hash of the record before; null until the record is chained, within a second. */
+                prev_hash: string | null;
+                request_id: string;
+                result: components["schemas"]["AuditResult"];
+                subject: components["schemas"]["AuditParty"];
+                user_agent: string;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_InstallToken: {
+            /** @description The items. */
+            data: {
+                /** @description When it was made. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description When it stops working. */
+                expires_at: components["schemas"]["Timestamp"];
+                /** @description Its id. */
+                id: string;
+                /** @description Labels that the server will have. */
+                labels: {
+                    [key: string]: string;
+                };
+                /** @description What the server will be called; null: as its host is called. */
+                name: string | null;
+                /** @description The server that registered with it, or that it connects again. */
+                server_id: string | null;
+                /** @description Whether it can still be used. */
+                status: components["schemas"]["TokenStatus"];
+                used_at: components["schemas"]["Timestamp"] | null;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_Job: {
+            /** @description The items. */
+            data: {
+                args: components["schemas"]["ExecArgs"];
+                cancel_requested_at: components["schemas"]["Timestamp"] | null;
+                created_at: components["schemas"]["Timestamp"];
+                created_by: components["schemas"]["JobCreator"];
+                /**
+                 * Format: int64
+                 * @description From claim to end, by a clock of the host that is never set.
+                 */
+                duration_ms: number | null;
+                error: components["schemas"]["JobError"] | null;
+                /**
+                 * Format: int64
+                 * @description Exit code of the main process, where it ended by itself.
+                 */
+                exit_code: number | null;
+                /** @description Not to be started after this. */
+                expires_at: components["schemas"]["Timestamp"];
+                finished_at: components["schemas"]["Timestamp"] | null;
+                /** Format: uuid */
+                id: string;
+                /** @description `exec`. */
+                kind: string;
+                log: components["schemas"]["JobLogSize"];
+                /** @description Typed by kind; `exec` has none. */
+                result: Record<string, never> | null;
+                /** @description The job that this one repeats. */
+                retry_of: string | null;
+                sent_at: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: uuid
+                 * @description Where it runs; the server may be gone.
+                 */
+                server_id: string;
+                /**
+                 * Format: int64
+                 * @description Signal that ended the main process.
+                 */
+                signal: number | null;
+                started_at: components["schemas"]["Timestamp"] | null;
+                state: components["schemas"]["JobState"];
+                /** Format: int32 */
+                timeout_s: number;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /**
+         * Format: password
+         * @description A password as somebody signing in sends it: of any shape, but bounded, since hashing costs.
+         */
+        Password: string;
+        PasswordForm: {
+            current_password: components["schemas"]["Password"];
+            new_password: components["schemas"]["NewPassword"];
+        };
+        /** @description What a person is called: one line of 1 to 80 characters. */
+        PersonName: string;
+        /** @description What the host's own policy lets the hub do. The host decides by the policy itself, never by this summary. */
+        Policy: {
+            /** @description Kinds refused although their tier is allowed. */
+            denied_kinds: string[];
+            /** @description Why the file cannot be read. */
+            problem: string | null;
+            /** @description Tiers that need an operator's signature. */
+            require_operator_signature: string[];
+            /** @description `absent` (everything is allowed), `file`, or `unreadable` (heartbeat only). */
+            source: components["schemas"]["PolicySource"];
+            /** @description Tiers that are allowed at all: `read`, `typed`, `root`. */
+            tiers: string[];
+        };
+        /**
+         * @description Where a host's policy comes from.
+         * @enum {string}
+         */
+        PolicySource: "absent" | "file" | "unreadable";
+        /** @description What the hub needs to work. */
+        Readiness: {
+            /** @description Changes are handed on inside the process. */
+            bus: boolean;
+            /** @description Rows can be read. */
+            database: boolean;
+            /** @description Samples and logs can be read. */
+            history: boolean;
+            /** @description `ready` */
+            status: string;
+        };
+        /** @description What an agent registers with. */
+        RegisterRequest: {
+            /** @description The agent's version. */
+            agent_version: string;
+            /** @description `x86_64` or `aarch64`. */
+            arch: string;
+            /** @description Host name. */
+            hostname: string;
+            /** @description SHA-256 of the hub's key as it was pasted: a hub with another key refuses before the token is used up. */
+            hub_fingerprint?: string | null;
+            /** @description SHA-256 of the machine id, in hexadecimal. */
+            machine_id_hash: string;
+            /** @description 32 random bytes in hexadecimal. */
+            nonce: string;
+            /** @description Operating system. */
+            os: string;
+            /** @description The install token. */
             token: string;
-            command: string;
-            expires_at: string;
-            hub_fingerprint: string | null;
         };
-        InstallToken: {
+        /** @description What it gets. */
+        RegisterResponse: {
+            /** @description Its credential. */
+            agent_token: string;
+            /** @description The hub's Ed25519 public key, in hexadecimal. */
+            hub_key: string;
+            /** @description First 8 bytes of its SHA-256. */
+            hub_key_id: string;
+            /** @description The server. */
+            server_id: string;
+            /** @description Where to connect. */
+            ws_url: string;
+        };
+        /** @description A server. */
+        Server: {
+            agent: components["schemas"]["AgentInfo"] | null;
+            host: components["schemas"]["Host"] | null;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
             id: string;
-            name: string | null;
-            /** @enum {string} */
-            status: "pending" | "used" | "expired";
-            server_id: string | null;
-            expires_at: string;
-            used_at: string | null;
-        };
-        ExecArgs: {
-            command?: string;
-            argv?: string[];
-            cwd?: string;
-            env?: {
+            /** @description Labels to find it by. */
+            labels: {
                 [key: string]: string;
             };
-            user?: string;
-            stdin?: string;
+            last_seen_at: components["schemas"]["Timestamp"] | null;
+            live: components["schemas"]["Live"] | null;
+            /** @description Whether alarms and jobs are held back on purpose. */
+            maintenance: boolean;
+            /** @description Name to show. */
+            name: string;
+            policy: components["schemas"]["Policy"] | null;
+            /**
+             * Format: uuid
+             * @description The project it belongs to.
+             */
+            project_id: string | null;
+            /** @description When it was enrolled. */
+            registered_at: components["schemas"]["Timestamp"];
+            spark?: components["schemas"]["Spark"] | null;
+            /** @description Whether it can be reached. */
+            status: components["schemas"]["ServerStatus"];
+            /**
+             * Format: int64
+             * @description Grows with each change that somebody made; `If-Match` compares it.
+             */
+            version: number;
         };
-        JobCreate: {
-            server_id: string;
-            /** @enum {string} */
-            kind: "exec";
-            args: components["schemas"]["ExecArgs"];
-            timeout_s?: number;
-            expires_in_s?: number;
+        /** @description A server with its newest sample in full. */
+        ServerDetail: components["schemas"]["Server"] & components["schemas"]["ServerSample"] & {
+            /**
+             * Format: int64
+             * @description The host's clock less the hub's when it connected, milliseconds; null before the first connection.
+             */
+            clock_offset_ms: number | null;
         };
-        /** @enum {string} */
-        JobState: "queued" | "awaiting_signature" | "sent" | "running" | "reconciling" | "succeeded" | "failed" | "cancelled" | "timed_out" | "interrupted" | "rejected" | "expired" | "lost";
-        JobError: {
+        /** @description A page of servers. */
+        ServerList: {
+            /** @description The servers. */
+            data: components["schemas"]["Server"][];
+            next_cursor: components["schemas"]["Cursor"] | null;
+            /** @description How many servers there are of each status; the filter counts, its `status` does not. */
+            totals: components["schemas"]["Totals"];
+        };
+        /** @description A change of a server. */
+        ServerPatch: {
+            /** @description Other labels, instead of all it has. */
+            labels?: {
+                [key: string]: string;
+            } | null;
+            /** @description Another name. */
+            name?: string | null;
+        };
+        /** @description The newest sample in full. Without one, lists are empty and the rest is null. */
+        ServerSample: {
+            agent_usage: components["schemas"]["AgentUsage"] | null;
+            cpu: components["schemas"]["CpuDetail"] | null;
+            /** @description Mounted devices. */
+            filesystems: components["schemas"]["Filesystem"][];
+            /** @description Network interfaces. */
+            interfaces: components["schemas"]["Interface"][];
+            memory: components["schemas"]["MemoryDetail"] | null;
+            /**
+             * Format: int32
+             * @description Processes on the host.
+             */
+            processes: number | null;
+        };
+        /**
+         * @description Whether a server can be reached.
+         * @enum {string}
+         */
+        ServerStatus: "online" | "suspect" | "offline" | "pending" | "revoked";
+        /**
+         * Format: uuid
+         * @description Names a session in lists; it opens nothing.
+         */
+        SessionId: string;
+        SetupDone: {
+            user: components["schemas"]["User"];
+            workspace: components["schemas"]["WorkspaceRef"];
+        };
+        SetupForm: {
+            /** @description The code that the hub printed when it started. */
             code: string;
-            message: string;
+            email: components["schemas"]["Email"];
+            name: components["schemas"]["PersonName"];
+            password: components["schemas"]["NewPassword"];
+            /** @description Name of the first workspace. */
+            workspace: components["schemas"]["WorkspaceName"];
         };
-        Actor: {
-            type: string;
+        SetupState: {
+            /** @description Whether nobody owns this hub yet. */
+            needs_setup: boolean;
+        };
+        SignedIn: {
+            /** @description Permission nodes in the first workspace. */
+            permissions: string[];
+            user: components["schemas"]["User"];
+            /** @description Where the user is a member, oldest membership first. */
+            workspaces: components["schemas"]["WorkspaceRef"][];
+        };
+        /** @description The last half hour of a server, one point a minute, oldest first; gaps are null. */
+        Spark: {
+            /** @description Busy share of all processors. */
+            cpu_percent: (number | null)[];
+            /** @description Used of total memory. */
+            memory_percent: (number | null)[];
+            /**
+             * Format: int32
+             * @description Seconds between two points.
+             */
+            step_s: number;
+        };
+        /** @description What `data:` of an event holds. `event:` repeats `type`, `id:` repeats `id`. */
+        StreamEvent: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description What the API shows of it. */
+            data: Record<string, never>;
+            /** @description To resume after it; null for live values. */
             id: string | null;
-            name: string | null;
-        };
-        JobLog: {
-            bytes: number;
-            truncated: boolean;
-        };
-        Job: {
-            id: string;
-            server_id: string;
-            kind: string;
-            args: components["schemas"]["ExecArgs"];
-            state: components["schemas"]["JobState"];
-            exit_code: number | null;
-            signal: number | null;
-            error: null | components["schemas"]["JobError"];
-            created_at: string;
-            sent_at: string | null;
-            started_at: string | null;
-            finished_at: string | null;
-            duration_ms: number | null;
-            timeout_s: number;
-            expires_at: string | null;
-            created_by: components["schemas"]["Actor"];
-            log: components["schemas"]["JobLog"];
-            result: unknown;
-        };
-        JobList: {
-            data: components["schemas"]["Job"][];
-            next_cursor: string | null;
-        };
-        LogChunk: {
-            offset: number;
-            bytes: number;
-            /** @enum {string} */
-            stream: "out" | "err" | "sys";
-            at: string;
-            text: string;
-            gap_bytes?: number | null;
-        };
-        LogPage: {
-            data: components["schemas"]["LogChunk"][];
-            next_offset: number;
-            complete: boolean;
-        };
-        Subject: {
+            /** @description The thing that changed. */
+            subject: components["schemas"]["StreamSubject"];
+            /** @description `<area>.<what>`, e.g. `job.state`. */
             type: string;
-            id: string | null;
-            name: string | null;
         };
-        AuditEntry: {
+        /** @description The thing that changed. */
+        StreamSubject: {
+            /** @description Its id. */
             id: string;
-            at: string;
-            actor: components["schemas"]["Actor"];
-            action: string;
-            subject: components["schemas"]["Subject"];
-            /** @enum {string} */
-            result: "ok" | "denied" | "failed";
-            ip: string | null;
-            user_agent: string | null;
-            request_id: string | null;
-            details: unknown;
-            prev_hash: string | null;
-            hash: string | null;
+            /** @description `server`, `job`, … */
+            type: string;
         };
-        AuditList: {
-            data: components["schemas"]["AuditEntry"][];
-            next_cursor: string | null;
+        /**
+         * @description A machine that agents are built for.
+         * @enum {string}
+         */
+        Target: "x86_64-linux" | "aarch64-linux";
+        /** Format: date-time */
+        Timestamp: string;
+        /**
+         * @description Whether an install token can still be used.
+         * @enum {string}
+         */
+        TokenStatus: "pending" | "used" | "expired";
+        /** @description How many servers there are of each status. */
+        Totals: {
+            /**
+             * Format: int64
+             * @description Offline.
+             */
+            offline: number;
+            /**
+             * Format: int64
+             * @description Online.
+             */
+            online: number;
+            /**
+             * Format: int64
+             * @description Pending.
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description Revoked.
+             */
+            revoked: number;
+            /**
+             * Format: int64
+             * @description Suspect.
+             */
+            suspect: number;
         };
-        SessionList: {
-            data: components["schemas"]["AccountSession"][];
-            next_cursor: string | null;
+        /** @description A person who can sign in, as the API shows them. */
+        User: {
+            /** @description Their address, as they wrote it. */
+            email: string;
+            /**
+             * Format: uuid
+             * @description Their id.
+             */
+            id: string;
+            /** @description Their name. */
+            name: string;
+        };
+        /** @description How to look at a server. */
+        WatchRequest: {
+            /**
+             * Format: int32
+             * @description Milliseconds between samples, 500 to 10000; 1000 unless told.
+             */
+            interval_ms?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds until the server goes back to its usual interval, 5 to 120; 30 unless told.
+             */
+            ttl_s?: number | null;
+        };
+        /** @description One line of 1 to 80 characters. */
+        WorkspaceName: string;
+        /** @description A tenant. */
+        WorkspaceRef: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description What people call it. */
+            name: components["schemas"]["WorkspaceName"];
         };
     };
-    responses: never;
+    responses: {
+        /** @description An error; `error.code` says which */
+        Error: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorBody"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -680,7 +1536,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    get_v1_setup: {
+    health_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -689,93 +1545,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description It is */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NeedsSetup"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
+            default: components["responses"]["Error"];
         };
     };
-    post_v1_setup: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SetupRequest"];
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_auth_login: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LoginRequest"];
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_auth_logout: {
+    installer_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -784,58 +1566,90 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The script */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/x-shellscript": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    health_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OpenMetrics text */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/openmetrics-text": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    health_ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It can */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_password_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordForm"];
+            };
+        };
+        responses: {
+            /** @description Changed */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
+            default: components["responses"]["Error"];
         };
     };
-    get_v1_auth_session: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_account_sessions: {
+    account_sessions_list: {
         parameters: {
             query?: {
+                /** @description How many items at most, 1 to 200. */
                 limit?: number;
-                cursor?: string;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
             };
             header?: never;
             path?: never;
@@ -843,96 +1657,482 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Sessions that are still good */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionList"];
+                    "application/json": components["schemas"]["Page_AccountSession"];
                 };
             };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
+            default: components["responses"]["Error"];
         };
     };
-    delete_v1_account_sessions_id_: {
+    account_sessions_revoke: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The session */
+                id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended; 404 when it is none of mine */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    agent_connect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The socket is open; the agent says hello. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not a WebSocket, or not the subprotocol `roadstead.v1`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The agent token is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many agents connect at this moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    agent_binary_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which machine */
+                target: "x86_64-linux" | "aarch64-linux";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The program */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    agent_register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterRequest"];
+            };
+        };
+        responses: {
+            /** @description The server and its credential */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisterResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    audit_list: {
+        parameters: {
+            query?: {
+                /** @description How many records at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+                /** @description Only this action, e.g. `server.revoke`. */
+                action?: string;
+                /** @description Only what this user or agent did. */
+                actor_id?: string;
+                /** @description Only what was done to this thing. */
+                subject_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of records */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditRecord"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    audit_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the check found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerification"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    auth_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginForm"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the answer sets the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    auth_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    auth_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session of this request */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurrentSession"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    events_follow: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Resume after this event */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["StreamEvent"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    jobs_list: {
+        parameters: {
+            query?: {
+                /** @description Of this server only. */
+                server_id?: string;
+                /**
+                 * @description In these states only, separated by commas.
+                 * @example running,queued
+                 */
+                state?: string;
+                /** @description How many jobs at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    jobs_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobCreate"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    jobs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description error */
-            default: {
+            /** @description The job */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["Job"];
                 };
             };
+            default: components["responses"]["Error"];
         };
     };
-    post_v1_account_password: {
+    jobs_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    jobs_log: {
+        parameters: {
+            query?: {
+                /** @description Byte of the log to start at. */
+                from?: number;
+                /** @description Start so many bytes before the end; the offset of the first chunk tells where. */
+                tail?: number;
+                /** @description Most bytes of one JSON answer, 1 to 1048576; 262144 unless told. */
+                limit?: number;
+                /** @description Stream what is there and what comes, until the job ends. */
+                follow?: boolean;
+                /** @description Answer with the bare bytes as a file. */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogPage"];
+                    "text/plain": string;
+                    "text/event-stream": components["schemas"]["LogChunk"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    jobs_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job to repeat */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The new job */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    openapi_get: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PasswordChange"];
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description error */
-            default: {
+            /** @description This document */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": Record<string, never>;
                 };
             };
+            default: components["responses"]["Error"];
         };
     };
-    get_v1_servers: {
+    servers_list: {
         parameters: {
             query?: {
-                limit?: number;
-                cursor?: string;
+                /**
+                 * @description With one of these statuses only, separated by commas.
+                 * @example online,offline
+                 */
                 status?: string;
+                /** @description With this label only, as `key:value`; repeat it for servers with all of them. */
                 label?: string[];
+                /** @description With this text in the name or the host name only. */
                 q?: string;
-                sort?: string;
+                /** @description In which order. */
+                sort?: "name" | "-name" | "status" | "last_seen_at" | "-last_seen_at";
+                /**
+                 * @description `spark` adds the last half hour to each server.
+                 * @example spark
+                 */
                 include?: string;
+                /** @description How many servers at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
             };
             header?: never;
             path?: never;
@@ -940,7 +2140,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description A page of servers */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -949,29 +2149,119 @@ export interface operations {
                     "application/json": components["schemas"]["ServerList"];
                 };
             };
-            /** @description error */
-            default: {
+            default: components["responses"]["Error"];
+        };
+    };
+    install_tokens_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["Page_InstallToken"];
                 };
             };
+            default: components["responses"]["Error"];
         };
     };
-    get_v1_servers_id_: {
+    install_tokens_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInstallToken"];
+            };
+        };
+        responses: {
+            /** @description The token */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MintedToken"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    install_tokens_get: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The token's id */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The token's state */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallToken"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    install_tokens_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It admits nobody any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    servers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The server */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -980,53 +2270,40 @@ export interface operations {
                     "application/json": components["schemas"]["ServerDetail"];
                 };
             };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
+            default: components["responses"]["Error"];
         };
     };
-    delete_v1_servers_id_: {
+    servers_delete: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The server */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description It is gone */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
+            default: components["responses"]["Error"];
         };
     };
-    patch_v1_servers_id_: {
+    servers_update: {
         parameters: {
             query?: never;
             header?: {
-                "If-Match"?: string;
+                /** @description The version that was read, in quotes */
+                "If-Match"?: string | null;
             };
             path: {
+                /** @description The server */
                 id: string;
             };
             cookie?: never;
@@ -1037,7 +2314,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description ok */
+            /** @description The server */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1046,22 +2323,78 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            /** @description error */
-            default: {
+            default: components["responses"]["Error"];
+        };
+    };
+    servers_metrics: {
+        parameters: {
+            query?: {
+                /** @description Where to begin, RFC 3339 or Unix seconds; an hour before `to` unless told. */
+                from?: string;
+                /** @description Where to end, RFC 3339 or Unix seconds; now unless told. */
+                to?: string;
+                /**
+                 * @description Seconds between two points. Without it the hub picks one that gives 600 points at most. Below 60 there are only
+                 *     the last minutes, and only while somebody looks.
+                 */
+                step?: number;
+                /**
+                 * @description Names of series, separated by commas; all of them unless told.
+                 * @example cpu.percent,memory.percent
+                 */
+                series?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The server */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Series of the same points */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["Metrics"];
                 };
             };
+            default: components["responses"]["Error"];
         };
     };
-    post_v1_servers_id_watch: {
+    servers_revoke: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The server */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The server */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    servers_watch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
                 id: string;
             };
             cookie?: never;
@@ -1072,449 +2405,60 @@ export interface operations {
             };
         };
         responses: {
-            /** @description ok */
+            /** @description The agent is told, now or when it connects */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
+            default: components["responses"]["Error"];
         };
     };
-    post_v1_servers_id_revoke: {
+    setup_get: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Whether set-up is open */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Server"];
+                    "application/json": components["schemas"]["SetupState"];
                 };
             };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
+            default: components["responses"]["Error"];
         };
     };
-    post_v1_servers_id_rotate_token: {
+    setup_complete: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Server"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_servers_id_metrics: {
-        parameters: {
-            query?: {
-                from?: string;
-                to?: string;
-                step?: number;
-                series?: string;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Metrics"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_servers_install_tokens: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["InstallTokenRequest"];
+                "application/json": components["schemas"]["SetupForm"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description The owner and their workspace */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InstallTokenCreated"];
+                    "application/json": components["schemas"]["SetupDone"];
                 };
             };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_servers_install_tokens_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InstallToken"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_jobs: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-                server_id?: string;
-                state?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobList"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_jobs: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["JobCreate"];
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_jobs_id_: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_jobs_id_cancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_jobs_id_retry: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_jobs_id_log: {
-        parameters: {
-            query?: {
-                from?: number;
-                limit?: number;
-                tail?: number;
-                follow?: boolean;
-                download?: number;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LogPage"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_events: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_audit: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-                action?: string;
-                actor_id?: string;
-                subject_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditList"];
-                };
-            };
-            /** @description error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
+            default: components["responses"]["Error"];
         };
     };
 }

@@ -3,7 +3,7 @@ import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
-export type Session = Schemas['Session'];
+export type Session = Schemas['SignedIn'];
 export type AccountSession = Schemas['AccountSession'];
 export type Server = Schemas['Server'];
 export type ServerDetail = Schemas['ServerDetail'];
@@ -12,9 +12,10 @@ export type ServerTotals = Schemas['Totals'];
 export type Live = Schemas['Live'];
 export type Metrics = Schemas['Metrics'];
 export type InstallToken = Schemas['InstallToken'];
-export type InstallTokenCreated = Schemas['InstallTokenCreated'];
+export type InstallTokenCreated = Schemas['MintedToken'];
 export type Job = Schemas['Job'];
 export type JobState = Schemas['JobState'];
 export type ExecArgs = Schemas['ExecArgs'];
+export type LogPage = Schemas['LogPage'];
 export type LogChunk = Schemas['LogChunk'];
-export type AuditEntry = Schemas['AuditEntry'];
+export type AuditEntry = Schemas['AuditRecord'];

@@ -4,7 +4,7 @@ import type { Session } from '@/api/types';
 
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
-  queryFn: ({ signal }) => unwrap(api.GET('/v1/auth/session', { signal })),
+  queryFn: ({ signal }): Promise<Session> => unwrap(api.GET('/v1/auth/session', { signal })),
   staleTime: 5 * 60_000,
 });
 

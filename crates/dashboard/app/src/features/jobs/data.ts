@@ -62,7 +62,7 @@ export interface NewJob {
 export function createJob({ serverId, args, timeoutSeconds }: NewJob): Promise<Job> {
   return unwrap(
     api.POST('/v1/jobs', {
-      params: { header: { 'Idempotency-Key': idempotencyKey() } },
+      headers: { 'idempotency-key': idempotencyKey() },
       body: { server_id: serverId, kind: 'exec', args, timeout_s: timeoutSeconds },
     }),
   );

@@ -10,7 +10,7 @@ import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
 import { CopyIcon } from '@/kit/copy-button';
 import { ConfirmDialog } from '@/kit/dialog';
-import { duration } from '@/kit/format';
+import { duration, shortId } from '@/kit/format';
 import { parseHash } from '@/kit/log/link';
 import { LogView } from '@/kit/log/log-view';
 import { useDocumentTitle } from '@/kit/page';
@@ -70,6 +70,21 @@ function JobHeader({ job, command }: { job: Job; command: string }) {
     ],
     [t('jobs.column.by'), job.created_by.name ?? '–'],
     ...(job.args.user ? [[t('jobs.form.user'), job.args.user] as const] : []),
+    ...(job.retry_of
+      ? [
+          [
+            t('jobs.retry_of'),
+            <Link
+              key="r"
+              to="/jobs/$jobId"
+              params={{ jobId: job.retry_of }}
+              className="font-mono text-xs underline"
+            >
+              {shortId(job.retry_of)}
+            </Link>,
+          ] as const,
+        ]
+      : []),
     ...(job.args.cwd ? [[t('jobs.form.cwd'), job.args.cwd] as const] : []),
     [t('jobs.form.timeout'), duration(job.timeout_s * 1_000)],
   ];
@@ -116,11 +131,12 @@ function JobActions({ job }: { job: Job }) {
   const mayExec = useMay('servers.exec');
   const { cancel, retry } = useJobActions(job);
   const [asking, setAsking] = useState(false);
+  const isCancelling = job.cancel_requested_at != null || cancel.isSuccess;
   if (!isFinished(job.state)) {
     return mayCancel ? (
       <>
-        <Button icon={Square} busy={cancel.isSuccess} onClick={() => setAsking(true)}>
-          {cancel.isSuccess ? t('jobs.cancelling') : t('jobs.cancel')}
+        <Button icon={Square} busy={isCancelling} onClick={() => setAsking(true)}>
+          {isCancelling ? t('jobs.cancelling') : t('jobs.cancel')}
         </Button>
         <ConfirmDialog
           open={asking}

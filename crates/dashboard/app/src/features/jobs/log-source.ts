@@ -2,7 +2,7 @@ import { api, checked, unwrap } from '@/api/client';
 import { toApiError } from '@/api/error';
 import { backoffMs } from '@/api/events/backoff';
 import { readEvents } from '@/api/sse';
-import type { Job, LogChunk } from '@/api/types';
+import type { Job, LogChunk, LogPage } from '@/api/types';
 import type { LogPiece } from '@/kit/log/lines';
 import type { LineRange } from '@/kit/log/link';
 import { LogModel } from '@/kit/log/model';
@@ -30,12 +30,13 @@ async function readRange(jobId: string, from: number, to: number): Promise<LogPi
   const pieces: LogPiece[] = [];
   let next = from;
   while (next < to) {
-    const page = await unwrap(
+    // The route answers in several forms; the header below chooses this one.
+    const page = (await unwrap<unknown>(
       api.GET('/v1/jobs/{id}/log', {
         params: { path: { id: jobId }, query: { from: next, limit: Math.min(RANGE_LIMIT, to - next) } },
         headers: { accept: 'application/json' },
       }),
-    );
+    )) as LogPage;
     pieces.push(...page.data.map(pieceOf));
     if (page.next_offset <= next) break;
     next = page.next_offset;

@@ -26,6 +26,8 @@ export interface ServerColumn {
 }
 
 const number = 'text-right';
+/** Values of a server that is silent: the pictures fade, the numbers stay readable. */
+const STALE = 'text-fg-3 [&>svg]:opacity-40 [&>[role=meter]]:opacity-40';
 
 export const serverColumns: readonly ServerColumn[] = [
   {
@@ -94,7 +96,7 @@ export const serverColumns: readonly ServerColumn[] = [
     className: 'w-28 hidden lg:table-cell',
     byDefault: true,
     cell: (_, live) => (
-      <span className={cx('flex items-center gap-2', live.status !== 'online' && 'opacity-50')}>
+      <span className={cx('flex items-center gap-2', live.status !== 'online' && STALE)}>
         <Meter label={t('servers.column.disk')} value={live.live?.disk_percent ?? null} className="w-10" />
         <span className="tabular ml-auto">{percent(live.live?.disk_percent)}</span>
       </span>
@@ -163,7 +165,7 @@ export const serverColumns: readonly ServerColumn[] = [
 ];
 
 function Value({ text, fresh }: { text: string; fresh: boolean }) {
-  return <span className={cx('tabular whitespace-nowrap', !fresh && 'opacity-50')}>{text}</span>;
+  return <span className={cx('tabular whitespace-nowrap', !fresh && STALE)}>{text}</span>;
 }
 
 interface SparkCellProps {
@@ -175,7 +177,7 @@ interface SparkCellProps {
 /** The number is the news, the line is the past; both fade when the server is silent. */
 export function SparkCell({ points, value, fresh }: SparkCellProps) {
   return (
-    <span className={cx('flex items-center gap-2', !fresh && 'opacity-50')}>
+    <span className={cx('flex items-center gap-2', !fresh && STALE)}>
       <Sparkline points={points} max={100} className="h-5 min-w-16 max-w-40 flex-1" />
       <span className="tabular ml-auto w-12 text-right">{percent(value)}</span>
     </span>

@@ -119,7 +119,7 @@ export interface NewToken {
 export function createInstallToken({ name, labels, serverId }: NewToken): Promise<InstallTokenCreated> {
   return unwrap(
     api.POST('/v1/servers/install-tokens', {
-      params: { header: { 'Idempotency-Key': idempotencyKey() } },
+      headers: { 'idempotency-key': idempotencyKey() },
       body: {
         ...(name === '' ? {} : { name }),
         ...(Object.keys(labels).length > 0 ? { labels } : {}),
@@ -156,10 +156,6 @@ export function useServerActions(server: Pick<Server, 'id' | 'version'>) {
       ).then(takeOver),
     revoke: useMutation<unknown, ApiError>({
       mutationFn: () => unwrap(api.POST('/v1/servers/{id}/revoke', { params: { path } })),
-      onSuccess: refresh,
-    }),
-    rotate: useMutation<unknown, ApiError>({
-      mutationFn: () => unwrap(api.POST('/v1/servers/{id}/rotate-token', { params: { path } })),
       onSuccess: refresh,
     }),
     remove: useMutation<unknown, ApiError>({

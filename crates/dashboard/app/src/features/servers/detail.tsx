@@ -5,6 +5,7 @@ import {
   Ellipsis,
   KeyRound,
   Pencil,
+  ShieldAlert,
   ShieldOff,
   SquareTerminal,
   Trash2,
@@ -29,7 +30,7 @@ import { NotFoundPage } from '@/shell/fallback';
 import { useLive } from '@/shell/live';
 import { useMay } from '@/shell/session';
 import { serverQuery } from './data';
-import { DeleteServer, EditServer, RevokeServer, RotateToken } from './dialogs';
+import { DeleteServer, EditServer, RevokeServer } from './dialogs';
 import { useWatch } from './watch';
 
 export function ServerPage() {
@@ -53,7 +54,7 @@ export function ServerPage() {
   );
 }
 
-type OpenDialog = 'edit' | 'revoke' | 'rotate' | 'delete' | null;
+type OpenDialog = 'edit' | 'revoke' | 'delete' | null;
 
 function KnownServer({ server }: { server: ServerDetail }) {
   useDocumentTitle(server.name);
@@ -86,12 +87,18 @@ function KnownServer({ server }: { server: ServerDetail }) {
             </Notice>
           </div>
         )}
+        {server.policy?.problem && (
+          <div className="mb-5">
+            <Notice icon={ShieldAlert}>
+              {t('servers.policy_problem', { problem: server.policy.problem })}
+            </Notice>
+          </div>
+        )}
         <LiveStrip server={server} />
         <Outlet />
       </div>
       <EditServer server={server} open={dialog === 'edit'} onClose={close} />
       <RevokeServer server={server} open={dialog === 'revoke'} onClose={close} />
-      <RotateToken server={server} open={dialog === 'rotate'} onClose={close} />
       <DeleteServer
         server={server}
         open={dialog === 'delete'}
@@ -107,6 +114,8 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
   const live = useLive(server);
   const mayExec = useMay('servers.exec');
   const mayManage = useMay('servers.manage');
+  const mayEnroll = useMay('servers.enroll');
+  const navigate = useNavigate();
   const mayReadJobs = useMay('jobs.read');
   const mayReadAudit = useMay('audit.read');
   const path = useRouterState({ select: (state) => state.location.pathname });
@@ -147,9 +156,12 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
               <MenuItem icon={Pencil} onSelect={() => onAction('edit')}>
                 {t('servers.edit')}
               </MenuItem>
-              {live.status !== 'revoked' && (
-                <MenuItem icon={KeyRound} onSelect={() => onAction('rotate')}>
-                  {t('servers.rotate')}
+              {mayEnroll && (
+                <MenuItem
+                  icon={KeyRound}
+                  onSelect={() => void navigate({ to: '/servers/new', search: { server: server.id } })}
+                >
+                  {t('servers.reenroll')}
                 </MenuItem>
               )}
               <MenuSeparator />

@@ -100,39 +100,6 @@ export function RevokeServer({ server, open, onClose }: ServerDialogProps) {
   );
 }
 
-export function RotateToken({ server, open, onClose }: ServerDialogProps) {
-  const { rotate } = useServerActions(server);
-  const confirm = () =>
-    rotate.mutate(undefined, {
-      onSuccess: () => {
-        toast.done(t('servers.rotated_done'));
-        onClose();
-      },
-    });
-  return (
-    <Dialog
-      open={open}
-      onClose={onClose}
-      title={t('servers.rotate_title')}
-      footer={
-        <>
-          <Button onClick={onClose}>{t('common.cancel')}</Button>
-          <Button tone="primary" busy={rotate.isPending} onClick={confirm}>
-            {t('servers.rotate')}
-          </Button>
-        </>
-      }
-    >
-      <p className="text-fg-2 text-sm">{t('servers.rotate_explain')}</p>
-      {rotate.error && (
-        <div className="mt-4">
-          <InlineError error={rotate.error} />
-        </div>
-      )}
-    </Dialog>
-  );
-}
-
 export function DeleteServer({
   server,
   open,

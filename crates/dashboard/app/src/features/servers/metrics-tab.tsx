@@ -233,7 +233,7 @@ function Filesystems({ server }: { server: ServerDetail }) {
               <tr>
                 <Th>{t('servers.fs.mount')}</Th>
                 <Th className="hidden sm:table-cell">{t('servers.fs.type')}</Th>
-                <Th className="w-40">{t('servers.fs.used')}</Th>
+                <Th className="w-36 sm:w-40">{t('servers.fs.used')}</Th>
                 <Th className="text-right">{t('servers.fs.size')}</Th>
                 <Th className="hidden text-right md:table-cell">{t('servers.fs.inodes')}</Th>
               </tr>
@@ -243,7 +243,9 @@ function Filesystems({ server }: { server: ServerDetail }) {
                 const used = fs.total_bytes > 0 ? (fs.used_bytes / fs.total_bytes) * 100 : null;
                 return (
                   <tr key={fs.mount}>
-                    <Td className="max-w-40 truncate font-mono text-xs">{fs.mount}</Td>
+                    <Td className="max-w-28 truncate font-mono text-xs sm:max-w-48" title={fs.mount}>
+                      {fs.mount}
+                    </Td>
                     <Td className="hidden text-fg-2 sm:table-cell">{fs.fs}</Td>
                     <Td>
                       <span className="flex items-center gap-2">
@@ -252,7 +254,10 @@ function Filesystems({ server }: { server: ServerDetail }) {
                       </span>
                     </Td>
                     <Td className="whitespace-nowrap text-right">
-                      {bytes(fs.used_bytes)} <span className="text-fg-3">/ {bytes(fs.total_bytes)}</span>
+                      <span className="hidden sm:inline">
+                        {bytes(fs.used_bytes)} <span className="text-fg-3">/ </span>
+                      </span>
+                      {bytes(fs.total_bytes)}
                     </Td>
                     <Td className="hidden text-right text-fg-2 md:table-cell">
                       {fs.inodes_total > 0
@@ -283,7 +288,7 @@ function Interfaces({ server }: { server: ServerDetail }) {
                 <Th>{t('servers.if.name')}</Th>
                 <Th className="text-right">{t('servers.if.received')}</Th>
                 <Th className="text-right">{t('servers.if.sent')}</Th>
-                <Th className="text-right">{t('servers.if.errors')}</Th>
+                <Th className="hidden text-right sm:table-cell">{t('servers.if.errors')}</Th>
               </tr>
             </thead>
             <tbody className="tabular">
@@ -294,7 +299,14 @@ function Interfaces({ server }: { server: ServerDetail }) {
                     <Td className="font-mono text-xs">{one.name}</Td>
                     <Td className="text-right">{bytes(one.rx_bytes)}</Td>
                     <Td className="text-right">{bytes(one.tx_bytes)}</Td>
-                    <Td className={cx('text-right', errors > 0 ? 'text-warn' : 'text-fg-3')}>{errors}</Td>
+                    <Td
+                      className={cx(
+                        'hidden text-right sm:table-cell',
+                        errors > 0 ? 'text-warn' : 'text-fg-3',
+                      )}
+                    >
+                      {errors}
+                    </Td>
                   </tr>
                 );
               })}

@@ -1,8 +1,8 @@
-import { useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { CircleCheck, LoaderCircle } from 'lucide-react';
 import { useEffect, useState } from 'react';
-import { toApiError } from '@/api/error';
+import { type ApiError, toApiError } from '@/api/error';
 import type { InstallTokenCreated } from '@/api/types';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
@@ -21,24 +21,27 @@ import { parseLabels } from './labels';
 
 export function AddServerPage() {
   const mayEnroll = useMay('servers.enroll');
-  const { token: tokenId } = useSearch({ from: '/inside/servers/new' });
+  const { token: tokenId, server: serverId } = useSearch({ from: '/inside/servers/new' });
   const navigate = useNavigate({ from: '/servers/new' });
   // The line holds the secret, so it lives only here: after a reload the page still waits, but cannot show it again.
   const [created, setCreated] = useState<InstallTokenCreated | null>(null);
   if (!mayEnroll) return <NoPermission />;
   const startOver = () => {
     setCreated(null);
-    void navigate({ search: {}, replace: true });
+    void navigate({ search: (before) => ({ server: before.server }), replace: true });
+  };
+  const onCreated = (next: InstallTokenCreated) => {
+    setCreated(next);
+    void navigate({ search: (before) => ({ ...before, token: next.id }), replace: true });
   };
   return (
     <Page title={t('servers.wizard.title')} description={t('servers.wizard.body')} width="reading">
       {tokenId === undefined ? (
-        <NameStep
-          onCreated={(next) => {
-            setCreated(next);
-            void navigate({ search: { token: next.id }, replace: true });
-          }}
-        />
+        serverId === undefined ? (
+          <NameStep onCreated={onCreated} />
+        ) : (
+          <AgainStep serverId={serverId} onCreated={onCreated} />
+        )
       ) : (
         <WaitStep
           tokenId={tokenId}
@@ -92,6 +95,36 @@ function NameStep({ onCreated }: { onCreated: (token: InstallTokenCreated) => vo
         </Button>
       </div>
     </form>
+  );
+}
+
+/** For a server that is known already: its agent was revoked, lost or the machine is new. */
+function AgainStep({
+  serverId,
+  onCreated,
+}: {
+  serverId: string;
+  onCreated: (token: InstallTokenCreated) => void;
+}) {
+  const server = useQuery(serverQuery(serverId));
+  const create = useMutation<InstallTokenCreated, ApiError>({
+    mutationFn: () => createInstallToken({ name: '', labels: {}, serverId }),
+    onSuccess: onCreated,
+  });
+  if (server.isError)
+    return <ErrorState error={toApiError(server.error)} onRetry={() => void server.refetch()} />;
+  const name = server.data?.name ?? '';
+  return (
+    <section className="flex flex-col items-start gap-4">
+      <div>
+        <h2 className="font-semibold text-base">{t('servers.wizard.reenroll_title', { name })}</h2>
+        <p className="mt-1 text-fg-2 text-sm">{t('servers.wizard.reenroll_body', { name })}</p>
+      </div>
+      {create.error && <InlineError error={create.error} />}
+      <Button tone="primary" busy={create.isPending} onClick={() => create.mutate()}>
+        {t('servers.wizard.create')}
+      </Button>
+    </section>
   );
 }
 

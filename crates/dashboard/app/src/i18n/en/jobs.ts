@@ -66,6 +66,7 @@ export const jobs = {
   not_started: 'not yet',
   not_started_yet: 'Waiting for the server to start the job…',
   queued_body: 'The job waits for its server and is given up',
+  retry_of: 'Again after',
   run_again: 'Run again',
   signal: 'Signal',
   started: 'Started',

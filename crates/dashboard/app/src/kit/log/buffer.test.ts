@@ -4,7 +4,7 @@ import { LineReader, type LogPiece, MAX_LINE_CHARS, utf8Length } from './lines';
 
 const piece = (offset: number, text: string, stream: LogPiece['stream'] = 'out'): LogPiece => ({
   offset,
-  bytes: stream === 'sys' ? 0 : utf8Length(text),
+  bytes: utf8Length(text),
   stream,
   at: '2026-01-01T00:00:00Z',
   text,
@@ -75,6 +75,50 @@ describe('LogBuffer', () => {
     buffer.push(piece(100, 'b\n'));
     expect(buffer.line(2)?.gap).toBe(98);
     expect(buffer.line(3)?.text).toBe('b');
+  });
+
+  it('shows_a_hole_that_takes_room_in_the_log', () => {
+    const buffer = new LogBuffer();
+    buffer.push(piece(0, 'a\n'));
+    buffer.push({ ...piece(2, '', 'sys'), bytes: 500, gap_bytes: 500 });
+    buffer.push(piece(502, 'b\n'));
+    expect([buffer.line(2)?.gap, buffer.line(3)?.text, buffer.lineCount]).toEqual([500, 'b', 3]);
+  });
+
+  it('takes_a_remark_without_bytes_once', () => {
+    const buffer = new LogBuffer();
+    buffer.push(piece(0, 'a\n'));
+    buffer.push({ ...piece(2, '', 'sys'), gap_bytes: 7 });
+    buffer.push(piece(2, 'b\n'));
+    buffer.push({ ...piece(2, '', 'sys'), gap_bytes: 7 });
+    expect([buffer.line(2)?.gap, buffer.line(3)?.text, buffer.lineCount]).toEqual([7, 'b', 3]);
+  });
+
+  it('reads_old_lines_again_although_characters_are_split_over_pieces', () => {
+    // The text of a split character stands in the later piece, as the hub does it.
+    const lines = Array.from({ length: 60_000 }, (_, n) => `Zeile ${n} – äöü €\n`);
+    const bytes = new TextEncoder().encode(lines.join(''));
+    const cut = (from: number, to: number, size: number): LogPiece[] => {
+      const decoder = new TextDecoder();
+      // Characters that began before this place belong to what follows it.
+      decoder.decode(bytes.subarray(Math.max(0, from - 8), from), { stream: true });
+      const result: LogPiece[] = [];
+      for (let at = from; at < to; at += size) {
+        const end = Math.min(to, at + size);
+        const text = decoder.decode(bytes.subarray(at, end), { stream: true });
+        result.push({ offset: at, bytes: end - at, stream: 'out', at: '', text });
+      }
+      return result;
+    };
+    const buffer = new LogBuffer();
+    for (const p of cut(0, bytes.length, 4_096)) buffer.push(p);
+    expect(buffer.lineCount).toBe(60_000);
+    for (let n = 1; n <= 60_000; n += 1) {
+      const block = buffer.blockOf(n);
+      if (block) buffer.fill(block, cut(block.from, block.to, 4_096));
+      if (`${buffer.line(n)?.text}\n` !== lines[n - 1])
+        throw new Error(`line ${n} is ${buffer.line(n)?.text}`);
+    }
   });
 
   it('shows_the_unfinished_line_and_lets_it_grow', () => {

@@ -1,5 +1,5 @@
-import { type AnsiStyle, stripAnsi } from './ansi';
-import { LineReader, type LogLine, type LogPiece, pieceFrom } from './lines';
+import { stripAnsi } from './ansi';
+import { LineReader, type LogLine, type LogPiece, pieceFrom, type ReaderState } from './lines';
 
 /** Lines kept in memory; older ones are fetched again when somebody scrolls to them. */
 export const RING_LINES = 50_000;
@@ -8,12 +8,15 @@ const RING_CHARS = 24_000_000;
 /** Lines of one stretch that is fetched again at once. */
 const BLOCK_LINES = 512;
 const CACHED_BLOCKS = 24;
-/** Blocks whose start is remembered, about a quarter of a gigabyte of log; beyond, the oldest cannot be fetched by line. */
+/** Blocks whose start is remembered, four million lines; beyond, the oldest cannot be fetched by line. */
 const MAX_CHECKPOINTS = 8_192;
 
+/** Where the first line of a block can be read again: at the piece that it begins in, as the reader stood before it. */
 interface Checkpoint {
-  offset: number;
-  style: AnsiStyle;
+  from: number;
+  state: ReaderState;
+  /** The end of that piece. */
+  to: number;
 }
 
 /** Where a stretch of lines lies in the log, for fetching it again. */
@@ -33,6 +36,7 @@ export class LogBuffer {
   private dropped = 0;
   private chars = 0;
   private checkpoints: Checkpoint[] = [];
+  private anchor: { from: number; state: ReaderState } | null = null;
   private firstCheckpoint = 0;
   private readonly blocks = new Map<number, LogLine[]>();
   private expected: number;
@@ -70,27 +74,17 @@ export class LogBuffer {
   }
 
   push(piece: LogPiece): void {
-    const isNotice = piece.stream === 'sys';
-    if (isNotice ? piece.offset < this.expected : piece.offset + piece.bytes <= this.expected) return;
-    if (piece.offset > this.expected && !isNotice) {
+    const end = piece.offset + piece.bytes;
+    // A piece without bytes (a remark, a character that was never finished) belongs to the place where it stands.
+    if (piece.bytes === 0 ? piece.offset < this.expected : end <= this.expected) return;
+    if (piece.offset > this.expected) {
       // The hub never skips without saying so; should it, the reader sees that something is missing.
-      this.take({
-        ...piece,
-        offset: this.expected,
-        bytes: 0,
-        stream: 'sys',
-        text: '',
-        gap_bytes: piece.offset - this.expected,
-      });
+      const gap_bytes = piece.offset - this.expected;
+      this.take({ ...piece, offset: this.expected, bytes: gap_bytes, stream: 'sys', text: '', gap_bytes });
     }
     let rest = pieceFrom(piece, this.expected);
-    this.expected = Math.max(
-      this.expected,
-      piece.offset + piece.bytes + (isNotice ? (piece.gap_bytes ?? 0) : 0),
-    );
-    if (rest && this.skippingPartLine && !isNotice) {
-      rest = this.skipPartLine(rest);
-    }
+    this.expected = Math.max(this.expected, end);
+    if (rest && this.skippingPartLine && rest.stream !== 'sys') rest = this.skipPartLine(rest);
     if (rest) this.take(rest);
   }
 
@@ -109,25 +103,27 @@ export class LogBuffer {
     if (this.blocks.has(index)) return null;
     const start = this.checkpoints[index - this.firstCheckpoint];
     const end = this.checkpoints[index + 1 - this.firstCheckpoint];
-    return start && end ? { index, from: start.offset, to: end.offset } : null;
+    return start && end ? { index, from: start.from, to: end.to } : null;
   }
 
   /** Takes in a stretch that was fetched again. */
   fill(block: Block, pieces: readonly LogPiece[]): void {
     const start = this.checkpoints[block.index - this.firstCheckpoint];
     if (!start) return;
-    const reader = new LineReader(block.index * BLOCK_LINES + 1, start.style);
+    const reader = new LineReader(start.state);
+    const first = block.index * BLOCK_LINES + 1;
     const lines: LogLine[] = [];
     let expected = block.from;
     for (const piece of pieces) {
       const rest = pieceFrom(piece, expected);
       if (!rest) continue;
       expected = Math.max(expected, rest.offset + rest.bytes);
-      for (const line of reader.read(rest)) lines.push(line);
-      if (lines.length >= BLOCK_LINES) break;
+      for (const line of reader.read(rest)) {
+        if (line.number >= first && lines.length < BLOCK_LINES) lines.push(line);
+      }
     }
     this.blocks.delete(block.index);
-    this.blocks.set(block.index, lines.slice(0, BLOCK_LINES));
+    this.blocks.set(block.index, lines);
     for (const index of this.blocks.keys()) {
       if (this.blocks.size <= CACHED_BLOCKS) break;
       this.blocks.delete(index);
@@ -145,7 +141,7 @@ export class LogBuffer {
       else high = middle;
     }
     if (low > 0) return this.dropped + low;
-    const block = this.checkpoints.findLastIndex((checkpoint) => checkpoint.offset <= offset);
+    const block = this.checkpoints.findLastIndex((checkpoint) => checkpoint.from <= offset);
     return block < 0 ? null : (block + this.firstCheckpoint) * BLOCK_LINES + 1;
   }
 
@@ -158,9 +154,12 @@ export class LogBuffer {
   }
 
   private take(piece: LogPiece): void {
+    // A piece without bytes is not sent again when one asks for its place, only with what stands before it.
+    if (piece.bytes > 0 || !this.anchor) this.anchor = { from: piece.offset, state: this.reader.state() };
     for (const line of this.reader.read(piece)) {
-      if ((line.number - 1) % BLOCK_LINES === 0)
-        this.checkpoints.push({ offset: line.offset, style: line.style });
+      if ((line.number - 1) % BLOCK_LINES === 0) {
+        this.checkpoints.push({ ...this.anchor, to: piece.offset + piece.bytes });
+      }
       this.ring.push(line);
       this.chars += line.text.length;
     }

@@ -36,17 +36,34 @@ interface Open {
   returned: boolean;
 }
 
+/** What a reader knows between two pieces. */
+export interface ReaderState {
+  readonly open: Readonly<Open> | null;
+  readonly nextNumber: number;
+  readonly style: AnsiStyle;
+}
+
+const START: ReaderState = { open: null, nextNumber: 1, style: PLAIN };
+
 /**
  * Turns pieces, cut anywhere, into lines. It reads character by character in effect, so that reading a stretch again
  * from the start of a line gives the same lines however it is cut that time.
  */
 export class LineReader {
-  private open: Open | null = null;
+  private open: Open | null;
+  private nextNumber: number;
+  private style: AnsiStyle;
 
-  constructor(
-    private nextNumber = 1,
-    private style: AnsiStyle = PLAIN,
-  ) {}
+  constructor(from: ReaderState = START) {
+    this.open = from.open && { ...from.open };
+    this.nextNumber = from.nextNumber;
+    this.style = from.style;
+  }
+
+  /** Where it stands, for another reader to go on from there. */
+  state(): ReaderState {
+    return { open: this.open && { ...this.open }, nextNumber: this.nextNumber, style: this.style };
+  }
 
   /** The lines that the piece finished. */
   read(piece: LogPiece): LogLine[] {
@@ -75,11 +92,6 @@ export class LineReader {
   /** The line that has no end yet, as it stands. */
   unfinished(): LogLine | null {
     return this.open && (this.open.text !== '' || this.open.returned) ? this.toLine(this.open) : null;
-  }
-
-  /** Where the next line starts to count, and with which look. */
-  position(): { number: number; style: AnsiStyle } {
-    return { number: this.nextNumber, style: this.style };
   }
 
   private append(part: string, offset: number, piece: LogPiece, isAscii: boolean, lines: LogLine[]): void {
@@ -123,7 +135,7 @@ export class LineReader {
   }
 
   private readNotice(piece: LogPiece, lines: LogLine[]): void {
-    const gap = piece.gap_bytes ?? null;
+    let gap = piece.gap_bytes ?? null;
     for (const text of piece.text.replace(/\n$/, '').split('\n')) {
       lines.push({
         number: this.nextNumber,
@@ -134,6 +146,7 @@ export class LineReader {
         style: PLAIN,
         gap,
       });
+      gap = null;
       this.nextNumber += 1;
     }
   }

@@ -144,12 +144,18 @@ function color(value: number | string): string {
   return value < 8 ? `var(--ansi-${name})` : `var(--ansi-bright-${name})`;
 }
 
+/** A colour that the output chose itself, made dark or light enough for the theme's ground. */
+function readable(value: number | string): string {
+  if (typeof value === 'number' || value.startsWith('var(')) return color(value);
+  return `oklch(from ${value} clamp(var(--ansi-darkest), l, var(--ansi-lightest)) c h)`;
+}
+
 function styleOf(style: AnsiStyle): { color?: string; backgroundColor?: string } | undefined {
   const fg = style.inverse ? (style.bg ?? 'var(--log-bg)') : style.fg;
   const bg = style.inverse ? (style.fg ?? 'currentColor') : style.bg;
   if (fg === null && bg === null) return undefined;
   return {
-    color: fg === null ? undefined : color(fg),
+    color: fg === null ? undefined : bg === null ? readable(fg) : color(fg),
     // Text on a coloured ground needs the theme's ground colour to stay readable.
     backgroundColor: bg === null ? undefined : bg === 'currentColor' ? 'var(--fg)' : color(bg),
   };

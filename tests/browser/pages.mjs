@@ -1,0 +1,64 @@
+// Every page of the dashboard, by the name of its screenshot.
+
+/** What `page.goto` needs, and what must be on the screen before it is looked at. */
+export function pagesOf(mock) {
+  const server = mock.servers.find((one) => one.status === 'online');
+  const offline = mock.servers.find((one) => one.status === 'offline');
+  const running = mock.jobs.find((job) => job.state === 'running');
+  const timedOut = mock.jobs.find((job) => job.state === 'timed_out');
+  return [
+    { name: 'overview', path: '/', ready: (page) => page.getByRole('heading', { name: 'Latest jobs' }) },
+    { name: 'servers', path: '/servers', ready: (page) => page.getByText(server.name, { exact: true }) },
+    { name: 'servers-filtered', path: '/servers?status=offline&label=env:prod', ready: (page) => page.getByText('env:prod').first() },
+    { name: 'servers-none', path: '/servers?q=nothing-like-this', ready: (page) => page.getByText('No match') },
+    { name: 'server', path: `/servers/${server.id}?range=6h`, ready: (page) => page.locator('canvas').nth(5) },
+    { name: 'server-live', path: `/servers/${server.id}?range=live`, ready: (page) => page.locator('canvas').nth(5) },
+    { name: 'server-offline', path: `/servers/${offline.id}`, ready: (page) => page.locator('canvas').nth(5) },
+    { name: 'server-jobs', path: `/servers/${server.id}/jobs`, ready: (page) => page.getByText('Started').or(page.getByText('No jobs yet')).or(page.locator('main li')).first() },
+    { name: 'server-activity', path: `/servers/${server.id}/activity`, ready: (page) => page.getByText('server.update').or(page.getByText('Nothing recorded')).first() },
+    { name: 'add-server', path: '/servers/new', ready: (page) => page.getByRole('button', { name: 'Create install line' }) },
+    { name: 'jobs', path: '/jobs', ready: (page) => page.getByText('./deploy.sh').first() },
+    { name: 'run-command', path: `/jobs/new?server=${server.id}`, ready: (page) => page.getByRole('textbox', { name: 'Command' }) },
+    { name: 'job-running', path: `/jobs/${running.id}`, ready: (page) => page.getByText('Installing dependencies') },
+    { name: 'job-timed-out', path: `/jobs/${timedOut.id}#L5-L7`, ready: (page) => page.getByText('Deployed in') },
+    { name: 'audit', path: '/audit', ready: (page) => page.getByText('server.update') },
+    { name: 'account', path: '/account', ready: (page) => page.getByText('Chrome on Linux') },
+    { name: 'unknown', path: '/no/such/page', ready: (page) => page.getByText('Nothing here') },
+  ];
+}
+
+/** Things that open over a page. */
+export const overlays = [
+  { name: 'palette', path: '/', open: (page) => page.keyboard.press('Control+k'), ready: (page) => page.getByRole('combobox') },
+  { name: 'shortcuts', path: '/', open: (page) => page.keyboard.press('?'), ready: (page) => page.getByRole('dialog') },
+  {
+    name: 'delete-server',
+    path: (mock) => `/servers/${mock.servers[0].id}`,
+    open: async (page) => {
+      await page.getByRole('button', { name: 'More actions' }).click();
+      await page.getByRole('menuitem', { name: 'Delete' }).click();
+    },
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'wizard-waiting',
+    path: '/servers/new',
+    open: async (page) => {
+      await page.getByLabel('Name').fill('web-7');
+      await page.getByRole('button', { name: 'Create install line' }).click();
+    },
+    ready: (page) => page.getByText('Waiting for the agent…'),
+  },
+  {
+    name: 'account-menu',
+    path: '/servers',
+    open: (page) => page.getByRole('button', { name: /Ada Byron|More/ }).last().click(),
+    ready: (page) => page.getByRole('menuitem', { name: 'Sign out' }),
+  },
+  {
+    name: 'form-errors',
+    path: '/jobs/new',
+    open: (page) => page.getByRole('button', { name: 'Run', exact: true }).click(),
+    ready: (page) => page.getByText('Enter a command'),
+  },
+];
