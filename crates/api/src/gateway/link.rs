@@ -1,12 +1,13 @@
 //! The hub's end of one agent connection, as slices see it: send a message, close it.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::job::{Ack, Log};
 use protocol::session::{ErrorCode, WireError};
 use protocol::{MAX_TEXT_FRAME, Message, MessageId, Outgoing, ServerId, WorkspaceId};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::closing::Closing;
@@ -49,8 +50,8 @@ struct Inner {
     connection: u64,
     clock: Arc<dyn Clock>,
     ids: Ids,
-    outbox: mpsc::Sender<Outgoing>,
-    queued_bytes: AtomicUsize,
+    queue: Mutex<Queue>,
+    queued: Notify,
     heard_ms: AtomicI64,
     frames_heard: AtomicU64,
     answers_due: AtomicU32,
@@ -61,21 +62,27 @@ struct Inner {
     busy: AtomicBool,
 }
 
-/// What the session's writer takes from the slices.
+/// Messages for the agent. A queue of our own: a channel would keep room for dozens in every idle connection.
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Outgoing>,
+    bytes: usize,
+}
+
+/// The right to take messages out of the queue: the session's writer has it.
 #[derive(Debug)]
-pub(super) struct Outbox(mpsc::Receiver<Outgoing>);
+pub(super) struct Outbox(());
 
 impl AgentLink {
     /// A link for a new connection, and where its messages come out.
     pub(super) fn new(hub: &Hub, identity: AgentIdentity, origin: RequestOrigin, connection: u64) -> (Self, Outbox) {
-        let (outbox, messages) = mpsc::channel(MAX_QUEUED_MESSAGES);
         let inner = Inner {
             origin,
             connection,
             clock: Arc::clone(&hub.clock),
             ids: hub.ids.clone(),
-            outbox,
-            queued_bytes: AtomicUsize::new(0),
+            queue: Mutex::default(),
+            queued: Notify::new(),
             heard_ms: AtomicI64::new(hub.now().as_ms()),
             frames_heard: AtomicU64::new(0),
             answers_due: AtomicU32::new(0),
@@ -87,7 +94,7 @@ impl AgentLink {
         };
         let AgentIdentity { server_id, workspace_id, server_name } = identity;
         let link = Self { server_id, workspace_id, server_name: server_name.into(), inner: Arc::new(inner) };
-        (link, Outbox(messages))
+        (link, Outbox(()))
     }
 
     /// On whose behalf the agent's own messages change things.
@@ -123,11 +130,11 @@ impl AgentLink {
             tracing::error!(server.id = %self.server_id, kind = message.kind(), bytes, "message exceeds the frame limit");
             return Err(LinkClosed);
         }
-        let queued = link.queued_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if queued > MAX_QUEUED_BYTES || link.outbox.try_send(outgoing).is_err() {
+        if !locked(&link.queue).push(outgoing) {
             self.close(Closing::too_slow());
             return Err(LinkClosed);
         }
+        link.queued.notify_one();
         match message {
             Message::Ack(Ack::Job { job_id, next_offset, done }) => {
                 self.log_window().acknowledged(job_id, next_offset, done);
@@ -205,9 +212,8 @@ impl AgentLink {
         self.log_window().sent(log.job_id, log.offset, len)
     }
 
-    fn log_window(&self) -> std::sync::MutexGuard<'_, LogWindow> {
-        // Counters stay true when a holder panics.
-        self.inner.log_window.lock().unwrap_or_else(PoisonError::into_inner)
+    fn log_window(&self) -> MutexGuard<'_, LogWindow> {
+        locked(&self.inner.log_window)
     }
 
     /// Whether the connection ends from this side already.
@@ -229,17 +235,48 @@ impl AgentLink {
     pub(super) fn starts_over(&self) -> bool {
         self.inner.start_over.load(Ordering::Relaxed)
     }
+}
 
-    fn taken(&self, outgoing: &Outgoing) {
-        self.inner.queued_bytes.fetch_sub(outgoing.payload_bytes(), Ordering::Relaxed);
+impl Queue {
+    /// `false` when the queue is full.
+    fn push(&mut self, outgoing: Outgoing) -> bool {
+        let bytes = self.bytes.saturating_add(outgoing.payload_bytes());
+        if bytes > MAX_QUEUED_BYTES || self.messages.len() >= MAX_QUEUED_MESSAGES {
+            return false;
+        }
+        self.bytes = bytes;
+        self.messages.push_back(outgoing);
+        true
+    }
+
+    fn pop(&mut self) -> Option<Outgoing> {
+        let outgoing = self.messages.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(outgoing.payload_bytes());
+        if self.messages.is_empty() && self.messages.capacity() > 16 {
+            // Gives the room of a burst back.
+            self.messages.shrink_to_fit();
+        }
+        Some(outgoing)
     }
 }
 
 impl Outbox {
     /// The next message for the agent; `None` when there will be none.
     pub(super) async fn next(&mut self, link: &AgentLink) -> Option<Outgoing> {
-        let outgoing = self.0.recv().await?;
-        link.taken(&outgoing);
-        Some(outgoing)
+        loop {
+            let next = locked(&link.inner.queue).pop();
+            if next.is_some() || link.inner.closed.is_cancelled() {
+                return next;
+            }
+            tokio::select! {
+                () = link.inner.queued.notified() => {}
+                () = link.inner.closed.cancelled() => {}
+            }
+        }
     }
+}
+
+/// No holder leaves these half-changed when it panics.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

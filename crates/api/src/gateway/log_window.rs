@@ -33,22 +33,25 @@ struct InFlight {
 }
 
 impl LogWindow {
-    /// The agent sent `len` bytes at `offset`.
+    /// The agent sent `len` bytes at `offset`. What it sends again does not count twice: it may start a job's log over.
     pub(super) fn sent(&mut self, job: JobId, offset: u64, len: u64) -> Result<(), WindowError> {
+        let end = offset.saturating_add(len);
+        let known_end = self.jobs.get(&job).map_or(offset, |flight| flight.end);
+        let new = end.saturating_sub(known_end.max(offset));
         // One frame more than the limit: the agent may have counted an acknowledgement that was on its way.
-        if self.total.saturating_add(len) > MAX_UNACKED_LOG + MAX_BINARY_PAYLOAD as u64 {
+        if self.total.saturating_add(new) > MAX_UNACKED_LOG + MAX_BINARY_PAYLOAD as u64 {
             return Err(WindowError::Full);
         }
-        if len == 0 {
+        if new == 0 {
             return Ok(());
         }
         if !self.jobs.contains_key(&job) && self.jobs.len() >= MAX_JOBS {
             return Err(WindowError::TooManyJobs);
         }
         let flight = self.jobs.entry(job).or_default();
-        flight.end = flight.end.max(offset.saturating_add(len));
-        flight.bytes += len;
-        self.total += len;
+        flight.end = end;
+        flight.bytes += new;
+        self.total += new;
         Ok(())
     }
 
@@ -89,6 +92,17 @@ mod tests {
         assert_eq!(window.sent(job(2), 0, FRAME), Ok(()));
         window.acknowledged(job(1), 0, true);
         assert_eq!(window.total, FRAME);
+    }
+
+    #[test]
+    fn what_is_sent_again_counts_once() {
+        let mut window = LogWindow::default();
+        for _ in 0..100 {
+            for frame in 0..16 {
+                assert_eq!(window.sent(job(1), frame * FRAME, FRAME), Ok(()));
+            }
+        }
+        assert_eq!(window.total, MAX_UNACKED_LOG);
     }
 
     #[test]

@@ -80,7 +80,8 @@ impl<'s> Reader<'s> {
                 continue;
             }
             self.link.set_busy(true);
-            if let Err(closing) = self.take(frame).await {
+            // Boxed: an idle connection keeps no room for the largest message and its handler.
+            if let Err(closing) = Box::pin(self.take(frame)).await {
                 self.link.close(closing);
             }
             self.link.heard();
@@ -189,8 +190,7 @@ impl<'s> Reader<'s> {
         handled: impl Future<Output = crate::Result<()>> + Send,
         id: MessageId,
     ) -> Result<(), Closing> {
-        // Boxed: an idle connection keeps no room for the largest handler.
-        let error = match timeout(DISPATCH_TIMEOUT, Box::pin(handled)).await {
+        let error = match timeout(DISPATCH_TIMEOUT, handled).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
             Err(_) => crate::Error::unavailable("a message from an agent took too long"),

@@ -186,7 +186,7 @@ impl Writer<'_> {
         };
         tracing::info!(server.id = %link.server_id, code = closing.code, reason = closing.reason, "agent connection ends");
         link.close(closing.clone());
-        let _ = timeout(socket::LINGER, self.say_goodbye(&closing)).await;
+        let _ = timeout(socket::LINGER, Box::pin(self.say_goodbye(&closing))).await;
         // The reader notices the answer to the close frame, and ends the session.
         sleep(socket::LINGER).await;
     }

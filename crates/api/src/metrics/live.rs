@@ -69,6 +69,7 @@ impl Spark {
 
 /// The newest sample in full. Without one, lists are empty and the rest is null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = ServerSample)]
 pub struct Detail {
     /// Mounted devices.
     pub filesystems: Vec<FilesystemView>,
