@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::events::Report;
 use crate::handover::job_of;
+use crate::link::outbox::Acknowledged;
 use crate::link::session::{Ended, Session};
 use crate::relay::Relay;
 
@@ -110,13 +111,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     fn take_ack(&mut self, ack: Ack, relay: &mut Relay) {
         match ack {
-            Ack::Job { job_id, next_offset, done } => {
-                if self.outbox.acknowledged(job_id, next_offset, done) {
-                    relay.forget(job_id);
-                } else if self.outbox.contains(job_id) {
-                    relay.free(job_id, next_offset);
-                }
-            }
+            Ack::Job { job_id, next_offset, done } => match self.outbox.acknowledged(job_id, next_offset, done) {
+                Acknowledged::Noted => {}
+                Acknowledged::Free(offset) => relay.free(job_id, offset),
+                Acknowledged::Everything => relay.forget(job_id),
+            },
             Ack::Event { event_id } => {
                 relay.events.acknowledge(event_id);
                 self.events_in_flight = self.events_in_flight.saturating_sub(1);

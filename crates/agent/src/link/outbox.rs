@@ -7,6 +7,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 
+use bytes::{BufMut as _, Bytes, BytesMut};
+use protocol::frame::LOG_STREAM;
 use protocol::job::{JobDone, Log};
 use protocol::{JobId, MAX_BINARY_PAYLOAD, MAX_LOG_TEXT, MAX_UNACKED_LOG, MessageId};
 
@@ -14,6 +16,8 @@ use crate::spool::{LogReader, Phase, Spool};
 
 /// A chunk that could become larger than this is not begun when the window has less left.
 const LARGEST_CHUNK: u64 = MAX_BINARY_PAYLOAD as u64;
+/// The spool is looked through for segments to free once the hub has this much more of a log.
+const FREE_EVERY: u64 = 1 << 20;
 
 /// Jobs on their way to the hub over one connection.
 #[derive(Debug, Default)]
@@ -22,6 +26,14 @@ pub struct Outbox {
     /// Jobs that may have something to send, each once.
     turn: VecDeque<JobId>,
     unacked: u64,
+    buffers: Buffers,
+}
+
+/// Taken once and used for every chunk: large pieces of memory are dear to get and to give back.
+#[derive(Debug, Default)]
+struct Buffers {
+    chunk: Vec<u8>,
+    frame: BytesMut,
 }
 
 #[derive(Debug)]
@@ -32,6 +44,8 @@ struct Entry {
     sent: u64,
     /// Bytes sent and not acknowledged.
     unacked: u64,
+    /// Where the spool was freed up to.
+    freed: u64,
     done: Option<JobDone>,
     done_sent: bool,
     in_turn: bool,
@@ -40,16 +54,36 @@ struct Entry {
 /// Something to send.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Piece {
-    /// A chunk, and the bytes of its binary frame when it has one.
-    Log(Log, Option<Vec<u8>>),
+    /// A chunk, and the binary frame that follows it when it has one.
+    Log(Log, Option<Bytes>),
     /// The end of a job, after all of its log.
     Done(JobDone),
+}
+
+/// What an acknowledgement is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// More may be sent.
+    Noted,
+    /// The spool may free the job's log up to here.
+    Free(u64),
+    /// The hub has everything: the spool may forget the job.
+    Everything,
 }
 
 impl Outbox {
     /// Sends a job from `offset` on.
     pub fn start(&mut self, job_id: JobId, offset: u64, reference: Option<MessageId>, done: Option<JobDone>) {
-        let entry = Entry { reference, reader: None, sent: offset, unacked: 0, done, done_sent: false, in_turn: false };
+        let entry = Entry {
+            reference,
+            reader: None,
+            sent: offset,
+            unacked: 0,
+            freed: 0,
+            done,
+            done_sent: false,
+            in_turn: false,
+        };
         if let Some(before) = self.jobs.insert(job_id, entry) {
             self.unacked = self.unacked.saturating_sub(before.unacked);
             if before.in_turn {
@@ -102,7 +136,7 @@ impl Outbox {
                 return None;
             }
             let before = entry.unacked;
-            match entry.next_log(job_id, spool) {
+            match entry.next_log(job_id, spool, &mut self.buffers) {
                 Ok(Some(piece)) => {
                     self.unacked += entry.unacked - before;
                     self.turn.push_back(job_id);
@@ -120,10 +154,10 @@ impl Outbox {
         None
     }
 
-    /// The hub has this much, and the end where `done` says so. `true`: it has everything, the spool may forget the job.
+    /// The hub has this much, and the end where `done` says so.
     #[must_use]
-    pub fn acknowledged(&mut self, job_id: JobId, next_offset: u64, done: bool) -> bool {
-        let Some(entry) = self.jobs.get_mut(&job_id) else { return false };
+    pub fn acknowledged(&mut self, job_id: JobId, next_offset: u64, done: bool) -> Acknowledged {
+        let Some(entry) = self.jobs.get_mut(&job_id) else { return Acknowledged::Noted };
         let left = entry.unacked.min(entry.sent.saturating_sub(next_offset));
         self.unacked = self.unacked.saturating_sub(entry.unacked - left);
         entry.unacked = left;
@@ -131,9 +165,16 @@ impl Outbox {
         if done && entry.done_sent {
             self.unacked = self.unacked.saturating_sub(left);
             self.jobs.remove(&job_id);
-            return true;
+            if self.jobs.is_empty() {
+                self.buffers = Buffers::default();
+            }
+            return Acknowledged::Everything;
         }
-        false
+        if next_offset.saturating_sub(entry.freed) < FREE_EVERY {
+            return Acknowledged::Noted;
+        }
+        entry.freed = next_offset;
+        Acknowledged::Free(next_offset)
     }
 
     fn take_turn(&mut self, job_id: JobId) {
@@ -148,7 +189,7 @@ impl Outbox {
 
 impl Entry {
     /// The next chunk, which counts as sent from here on.
-    fn next_log(&mut self, job_id: JobId, spool: &Spool) -> io::Result<Option<Piece>> {
+    fn next_log(&mut self, job_id: JobId, spool: &Spool, buffers: &mut Buffers) -> io::Result<Option<Piece>> {
         if self.reader.is_none() {
             match spool.reader(job_id, self.sent) {
                 Ok(reader) => self.reader = Some(reader),
@@ -158,23 +199,30 @@ impl Entry {
             }
         }
         let Some(reader) = &mut self.reader else { return Ok(None) };
-        let mut bytes = Vec::new();
         // The reader stays: to open it again means to look for the place in the log again.
-        let Some(chunk) = reader.next(&mut bytes)? else { return Ok(None) };
+        let Some(chunk) = reader.next(&mut buffers.chunk)? else { return Ok(None) };
         self.sent = reader.offset();
+        let bytes = buffers.chunk.as_slice();
         self.unacked += u64::try_from(bytes.len()).map_err(io::Error::other)?;
-        let (text, bytes) = as_text(bytes);
-        let count = bytes.as_ref().map(|bytes| u32::try_from(bytes.len())).transpose().map_err(io::Error::other)?;
+        let text = as_text(bytes);
+        let binary = if text.is_none() { Some(u32::try_from(bytes.len()).map_err(io::Error::other)?) } else { None };
+        let frame = binary.map(|_| {
+            // What was sent before is let go of by now, so this is the same memory each time.
+            buffers.frame.reserve(size_of::<u32>() + bytes.len());
+            buffers.frame.put_u32(LOG_STREAM);
+            buffers.frame.put_slice(bytes);
+            buffers.frame.split().freeze()
+        });
         let log = Log {
             job_id,
             offset: chunk.offset,
             s: chunk.stream,
             at_ms: chunk.at_ms,
-            text,
-            bytes: count,
+            text: text.map(ToOwned::to_owned),
+            bytes: binary,
             gap_bytes: chunk.gap_bytes,
         };
-        Ok(Some(Piece::Log(log, bytes)))
+        Ok(Some(Piece::Log(log, frame)))
     }
 
     /// The end, when it is time for it. The log is what could be read of it.
@@ -190,14 +238,8 @@ impl Entry {
 }
 
 /// Short valid text travels inside the message, everything else behind it.
-fn as_text(bytes: Vec<u8>) -> (Option<String>, Option<Vec<u8>>) {
-    if bytes.len() > MAX_LOG_TEXT {
-        return (None, Some(bytes));
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => (Some(text), None),
-        Err(error) => (None, Some(error.into_bytes())),
-    }
+fn as_text(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() > MAX_LOG_TEXT { None } else { std::str::from_utf8(bytes).ok() }
 }
 
 /// How a job of the spool ended, if it has.
@@ -259,7 +301,7 @@ mod tests {
         std::iter::from_fn(|| next(outbox, spool))
             .map(|piece| match piece {
                 Piece::Log(log, bytes) => {
-                    let length = bytes.map_or_else(|| log.text.map_or(0, |text| text.len()), |bytes| bytes.len());
+                    let length = bytes.map_or_else(|| log.text.map_or(0, |text| text.len()), |frame| frame.len() - 4);
                     (log.job_id, log.offset, length)
                 }
                 Piece::Done(done) => (done.job_id, done.next_offset, 0),
@@ -282,10 +324,11 @@ mod tests {
         let first = drain(&mut outbox, &spool);
         assert_eq!(sent(&first), MAX_UNACKED_LOG);
         assert_eq!(next(&mut outbox, &spool), None);
-        assert!(!outbox.acknowledged(job(1), LARGEST_CHUNK * 3, false));
+        assert_eq!(outbox.acknowledged(job(1), LARGEST_CHUNK * 3, false), Acknowledged::Noted);
         assert_eq!(sent(&drain(&mut outbox, &spool)), LARGEST_CHUNK * 3);
-        assert!(!outbox.acknowledged(job(1), u64::MAX, false), "an ack beyond what was sent opens no more than all");
-        assert_eq!(outbox.unacked, 0);
+        assert_eq!(outbox.acknowledged(job(1), FREE_EVERY, false), Acknowledged::Free(FREE_EVERY));
+        assert_eq!(outbox.acknowledged(job(1), u64::MAX, false), Acknowledged::Free(u64::MAX));
+        assert_eq!(outbox.unacked, 0, "an ack beyond what was sent opens no more than all");
         assert_eq!(sent(&drain(&mut outbox, &spool)), MAX_UNACKED_LOG);
     }
 
@@ -319,7 +362,7 @@ mod tests {
         let Some(Piece::Log(text, None)) = next(&mut outbox, &spool) else { panic!("no text") };
         assert_eq!((text.text.as_deref(), text.s, text.offset), (Some("zażółć\n"), LogStream::Out, 0));
         let Some(Piece::Log(binary, Some(bytes))) = next(&mut outbox, &spool) else { panic!("no bytes") };
-        assert_eq!((binary.bytes, binary.text, bytes.as_slice()), (Some(2), None, b"\xff\n".as_slice()));
+        assert_eq!((binary.bytes, binary.text, &bytes[..]), (Some(2), None, b"\0\0\0\0\xff\n".as_slice()));
     }
 
     #[test]
@@ -331,12 +374,13 @@ mod tests {
         let length = writer.next_offset();
         let mut outbox = Outbox::default();
         outbox.start(job(1), 0, None, Some(done(job(1), length)));
-        assert!(!outbox.acknowledged(job(1), length, true), "an end that was not sent is not stored");
+        let early = outbox.acknowledged(job(1), length, true);
+        assert_eq!(early, Acknowledged::Noted, "an end that was not sent is not stored");
         assert_eq!(drain(&mut outbox, &spool), [(job(1), 0, 5), (job(1), 5, 0)]);
         outbox.spooled(job(1));
         assert_eq!(next(&mut outbox, &spool), None);
-        assert!(!outbox.acknowledged(job(1), length, false));
-        assert!(outbox.acknowledged(job(1), length, true));
+        assert_eq!(outbox.acknowledged(job(1), length, false), Acknowledged::Noted);
+        assert_eq!(outbox.acknowledged(job(1), length, true), Acknowledged::Everything);
         assert!(outbox.is_empty());
     }
 

@@ -7,10 +7,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use protocol::envelope::Outgoing;
-use protocol::frame::LOG_STREAM;
 use protocol::job::{CmdAck, CmdOutcome, RejectCode};
 use protocol::session::{Bye, ByeCode, ErrorCode, WireError as Complaint};
-use protocol::{BinaryFrame, JobId, Message, MessageId, Signed};
+use protocol::{JobId, Message, MessageId, Signed};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
@@ -170,11 +169,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return self.queue(&Message::Event(event), None, relay);
         }
         match self.outbox.next(&relay.spool) {
-            Some((Piece::Log(log, bytes), reference)) => {
+            Some((Piece::Log(log, frame), reference)) => {
                 self.queue(&Message::Log(log), reference, relay)?;
-                if let Some(bytes) = bytes {
-                    let frame = BinaryFrame { stream: LOG_STREAM, bytes: &bytes }.encode();
-                    self.wire.push(Frame::binary(frame));
+                if let Some(frame) = frame {
+                    self.wire.push(Frame::Binary(frame));
                 }
                 Ok(())
             }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,11 +11,14 @@ use futures_util::{Sink as _, Stream as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
 
 /// For the last words of a session.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+const GONE: &str = "the hub went away without a word";
 
 /// A socket and the frames that wait for it.
 pub(super) struct Wire<S> {
@@ -107,8 +111,8 @@ pub(super) enum WireError {
     #[error("{0}")]
     Protocol(tungstenite::Error),
     /// The line.
-    #[error("{0}")]
-    Broken(tungstenite::Error),
+    #[error("the connection broke off: {0}")]
+    Broken(String),
 }
 
 impl From<tungstenite::Error> for WireError {
@@ -118,11 +122,12 @@ impl From<tungstenite::Error> for WireError {
             tungstenite::Error::Capacity(_) => Self::TooLarge(error),
             tungstenite::Error::Utf8(_) => Self::NotText(error),
             // Without a close the line broke, whatever the protocol says about it.
-            tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
-                Self::Broken(error)
-            }
+            tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Broken(GONE.to_owned()),
             tungstenite::Error::Protocol(_) => Self::Protocol(error),
-            _ => Self::Broken(error),
+            // A library's words for this are about its own manual.
+            tungstenite::Error::Io(io) if io.kind() == io::ErrorKind::UnexpectedEof => Self::Broken(GONE.to_owned()),
+            tungstenite::Error::Io(io) => Self::Broken(io.to_string()),
+            other => Self::Broken(other.to_string()),
         }
     }
 }

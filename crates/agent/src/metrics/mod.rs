@@ -16,13 +16,16 @@ use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::{SysconfVar, sysconf};
-use protocol::heartbeat::{AgentUsage, Heartbeat};
+use protocol::heartbeat::{AgentUsage, Cpu, Heartbeat};
 use tokio::time::Instant;
 
 use proc_file::ProcFile;
 
 /// Counting processes means listing /proc; often enough for a chart.
 const PROCESSES_EVERY: Duration = Duration::from_secs(30);
+
+/// Over a shorter time the share of a processor is chance: the beat right after the start would show the start.
+const SHORTEST_CPU_SPAN: Duration = Duration::from_millis(250);
 
 /// Takes samples. Holds what must be remembered from one to the next.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub struct Sampler {
     own_statm: ProcFile,
     page_size: u64,
     cpu: cpu::Usage,
+    cpu_read: Option<(Instant, Cpu)>,
     disks: disks::WholeDisks,
     filesystems: filesystems::Filesystems,
     processes: u32,
@@ -62,6 +66,7 @@ impl Sampler {
             own_statm: ProcFile::new("/proc/self/statm"),
             page_size: page_size(),
             cpu: cpu::Usage::default(),
+            cpu_read: None,
             disks: disks::WholeDisks::default(),
             filesystems: filesystems::Filesystems::default(),
             processes: 0,
@@ -79,7 +84,7 @@ impl Sampler {
         self.filesystems.refresh(now);
         Heartbeat {
             seq,
-            cpu: self.stat.read().map(|text| self.cpu.advance(text)).unwrap_or_default(),
+            cpu: self.cpu(now),
             load: self.loadavg.read().map(load).unwrap_or_default(),
             memory: self.meminfo.read().map(memory::parse).unwrap_or_default(),
             filesystems: self.filesystems.latest(now),
@@ -94,6 +99,17 @@ impl Sampler {
                 cpu_ms: own_cpu_ms(),
                 spool_bytes,
             },
+        }
+    }
+
+    fn cpu(&mut self, now: Instant) -> Cpu {
+        match &self.cpu_read {
+            Some((read, cpu)) if now.duration_since(*read) < SHORTEST_CPU_SPAN => cpu.clone(),
+            _ => {
+                let cpu = self.stat.read().map(|text| self.cpu.advance(text)).unwrap_or_default();
+                self.cpu_read = Some((now, cpu.clone()));
+                cpu
+            }
         }
     }
 }
