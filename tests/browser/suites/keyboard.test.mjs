@@ -32,7 +32,7 @@ test('keyboard only', { timeout: 60_000 }, async (t) => {
 
   await t.test('sequences_search_and_rows', async () => {
     await press('g', 's');
-    await page.getByRole('heading', { name: 'Servers' }).waitFor();
+    await page.getByRole('heading', { name: 'Servers', level: 1 }).waitFor();
     await page.getByText('atlas-build-3').waitFor();
     await press('/');
     await page.keyboard.type('breton');

@@ -2,8 +2,8 @@
 // screen, nothing in the console. The screenshots stay in tests/artefacts/.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AxeBuilder } from '@axe-core/playwright';
 import { launch, looks, openPage, shoot } from '../harness.mjs';
+import { inspect } from '../inspect.mjs';
 import { startMock } from '../mock/hub.mjs';
 import { overlays, pagesOf } from '../pages.mjs';
 
@@ -19,27 +19,18 @@ test('every page in every look', { timeout: 220_000 }, async (t) => {
     await t.test(`${look}_is_complete_accessible_and_fits`, async () => {
       const page = await openPage(browser, looks[look]);
       const findings = [];
-      const inspect = async (name) => {
-        await shoot(page, `${name}-${look}`);
-        const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        if (width > 0) findings.push(`${name}: ${width} px wider than the screen`);
-        const { violations } = await new AxeBuilder({ page }).analyze();
-        for (const { id, impact, nodes } of violations) {
-          if (impact === 'serious' || impact === 'critical') findings.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)}`);
-        }
-      };
+      const lookAt = async (name) => findings.push(...(await inspect(page, `${name}-${look}`)));
       for (const { name, path, ready } of pagesOf(mock)) {
         await page.goto(mock.url + path);
         await ready(page).first().waitFor();
-        await page.evaluate(() => document.fonts.ready);
-        await inspect(name);
+        await lookAt(name);
       }
       for (const { name, path, open, ready } of overlays) {
         await page.goto(mock.url + (typeof path === 'function' ? path(mock) : path));
         await page.locator('h1').first().waitFor();
         await open(page);
         await ready(page).first().waitFor();
-        await inspect(name);
+        await lookAt(name);
       }
       mock.signedIn = false;
       for (const name of ['sign-in', 'setup']) {
@@ -47,7 +38,7 @@ test('every page in every look', { timeout: 220_000 }, async (t) => {
         await page.goto(mock.url);
         await page.waitForURL(`**/${name}`);
         await page.locator('h1').waitFor();
-        await inspect(name);
+        await lookAt(name);
       }
       mock.signedIn = true;
       mock.needsSetup = false;

@@ -103,7 +103,7 @@ test('a_viewer_sees_no_action_that_would_be_refused', async (t) => {
 test('a_session_that_ends_leads_to_signing_in_and_back', async (t) => {
   const { mock, page } = await world(t, { servers: 3 });
   await page.goto(`${mock.url}/servers`);
-  await page.getByRole('heading', { name: 'Servers' }).waitFor();
+  await page.getByRole('heading', { name: 'Servers', level: 1 }).waitFor();
   mock.signedIn = false;
   await page.keyboard.press('g');
   await page.keyboard.press('j');
