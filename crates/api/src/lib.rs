@@ -1,4 +1,4 @@
-//! The Roadstead hub: a small kernel (`db`, `http`, `bus`, `background`, `outbound`) and a folder per feature.
+//! The Roadstead hub: a small kernel (`db`, `http`, `bus`, `background`) and a folder per feature.
 //!
 //! Slices call each other's `mod.rs` only; SQL stands in `store.rs` only. `crates/README.md` has the map.
 // Not forbid: `sql!` registers its texts in a link section, which the compiler counts as unsafe.
@@ -14,7 +14,6 @@ pub mod background;
 pub mod bus;
 pub mod db;
 pub mod http;
-pub mod outbound;
 
 pub mod access;
 pub mod audit;
@@ -34,6 +33,7 @@ pub mod data_dir;
 pub mod error;
 pub mod ids;
 pub mod keys;
+pub mod line;
 pub mod random;
 pub mod secret;
 pub mod tasks;

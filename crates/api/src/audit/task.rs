@@ -14,7 +14,10 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Starts the task that chains.
 pub fn start(app: &App) {
     background::spawn(app, "audit.chain", EVERY, app.audit.wake.clone(), |hub| async move {
-        tokio::time::sleep(GATHER).await;
+        tokio::select! {
+            () = tokio::time::sleep(GATHER) => {}
+            () = hub.tasks.stopping() => {}
+        }
         chain(&hub).await
     });
 }

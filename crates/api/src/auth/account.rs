@@ -63,7 +63,9 @@ pub(super) async fn revoke(hub: &Hub, person: &Person, id: SessionId) -> Result<
         return Err(Error::not_found("session"));
     }
     unit.audit(&person.actor, "session.revoke", subject(id), Outcome::Ok, json!({})).await?;
-    unit.commit().await
+    unit.commit().await?;
+    hub.http.recheck_streams();
+    Ok(())
 }
 
 /// Changes the password and ends all other sessions. The old password is asked for and guesses at it count as sign-ins:
@@ -93,5 +95,7 @@ pub(super) async fn change_password(hub: &Hub, person: &Person, current: &Passwo
     store::set_password(&mut unit.conn(), person.user.id, hash).await?;
     let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
     unit.audit(actor, "account.password", subject, Outcome::Ok, json!({ "sessions_ended": ended })).await?;
-    unit.commit().await
+    unit.commit().await?;
+    hub.http.recheck_streams();
+    Ok(())
 }

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::model::User;
-use super::session::{Session, TOUCH_AFTER, token_of};
+use super::session::{IDLE, Session, TOUCH_AFTER, token_of};
 use super::store;
 use crate::access::{Actor, Principal, RequestOrigin};
 use crate::error::{Error, Result};
@@ -37,6 +37,17 @@ impl FromRequestParts<App> for Person {
 /// 401 when no valid session came with it.
 pub async fn authenticate(hub: &Hub, parts: &Parts) -> Result<Actor> {
     Ok(person(hub, parts).await?.actor)
+}
+
+/// Whether the session that an actor came with is still good: for streams that outlive the request.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_still_good(hub: &Hub, actor: &Actor) -> Result<bool> {
+    let Principal::User { session_id, .. } = &actor.principal else { return Ok(true) };
+    let now = hub.now();
+    let mut database = hub.db.read().await?;
+    Ok(store::session_exists(&mut database.conn(), *session_id, now, now.minus(IDLE)).await?)
 }
 
 async fn person(hub: &Hub, parts: &Parts) -> Result<Person> {

@@ -15,8 +15,8 @@ mod throttle;
 #[cfg(test)]
 mod tests;
 
-pub use caller::{Person, authenticate};
-pub use model::{Email, NewPassword, Password, PersonName, User, one_line};
+pub use caller::{Person, authenticate, is_still_good};
+pub use model::{Email, NewPassword, Password, PersonName, User};
 pub use routes::routes;
 pub use session::SessionId;
 pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};

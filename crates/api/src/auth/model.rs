@@ -6,6 +6,7 @@ use protocol::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::line::one_line;
 use crate::secret::Secret;
 
 /// A person who can sign in, as the API shows them.
@@ -148,24 +149,6 @@ impl TryFrom<String> for NewPassword {
         }
         Password::try_from(text).map(Self)
     }
-}
-
-/// A trimmed line of 1 to `max` characters without control characters.
-///
-/// # Errors
-/// The rest of a sentence that begins with the field's name.
-pub fn one_line(text: &str, max: usize) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("must not be empty".to_owned());
-    }
-    if text.chars().count() > max {
-        return Err(format!("must not be longer than {max} characters"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("must be one line without control characters".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]

@@ -95,7 +95,9 @@ pub(super) async fn sign_out(hub: &Hub, person: &Person) -> Result<()> {
     let mut unit = hub.begin().await?;
     store::delete_session(&mut unit.conn(), person.user.id, person.session.id).await?;
     unit.audit(&person.actor, "auth.logout", subject(person.session.id), Outcome::Ok, json!({})).await?;
-    unit.commit().await
+    unit.commit().await?;
+    hub.http.recheck_streams();
+    Ok(())
 }
 
 /// What a session is called in records.

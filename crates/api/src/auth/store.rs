@@ -105,6 +105,25 @@ pub(super) async fn caller(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<O
     .await
 }
 
+pub(super) async fn session_exists(
+    conn: &mut Conn<'_>,
+    id: SessionId,
+    now: Timestamp,
+    idle_since: Timestamp,
+) -> Result<bool, DbError> {
+    let found: Option<(i64,)> = conn
+        .query(sql!(
+            "select cast(1 as bigint) as found from sessions
+             where id = $1 and expires_at > $2 and last_seen_at > $3"
+        ))
+        .bind(id.to_string())
+        .bind(now)
+        .bind(idle_since)
+        .fetch_optional()
+        .await?;
+    Ok(found.is_some())
+}
+
 pub(super) async fn touch_session(conn: &mut Conn<'_>, id: SessionId, at: Timestamp) -> Result<(), DbError> {
     conn.query(sql!("update sessions set last_seen_at = $1 where id = $2 and last_seen_at < $1"))
         .bind(at)

@@ -4,7 +4,7 @@ use protocol::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::auth::one_line;
+use crate::line::one_line;
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
