@@ -44,5 +44,5 @@ pub(super) fn check(sources: &[Source], findings: &mut Findings) -> Result<()> {
 }
 
 fn counted(source: &Source) -> usize {
-    if source.is_test() { 0 } else { source.text.lines().count() }
+    if source.for_tests { 0 } else { source.text.lines().count() }
 }

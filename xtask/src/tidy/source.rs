@@ -10,6 +10,8 @@ pub(super) struct Source {
     pub(super) path: String,
     /// What is in it.
     pub(super) text: String,
+    /// Whether it is compiled for tests only.
+    pub(super) for_tests: bool,
 }
 
 /// Every Rust, TypeScript, JavaScript, CSS and shell file that somebody writes by hand.
@@ -28,8 +30,15 @@ pub(super) fn all() -> Result<Vec<Source>> {
                 continue;
             }
             let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            sources.push(Source { path: format!("{folder}/{name}"), text });
+            sources.push(Source::new(&format!("{folder}/{name}"), &text));
         }
+    }
+    let test_modules: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in &mut sources {
+        source.for_tests |= test_modules.iter().any(|module| {
+            let rest = source.path.strip_prefix(module.as_str());
+            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        });
     }
     Ok(sources)
 }
@@ -40,23 +49,38 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
-    /// Whether all of it is there for tests.
-    pub(super) fn is_test(&self) -> bool {
-        let name = self.path.rsplit('/').next().unwrap_or_default();
-        self.path.starts_with("tests/")
-            || self.path.contains("/tests/")
-            || self.path.contains("/testing/")
-            || name == "tests.rs"
-            || name.contains(".test.")
-            || name.ends_with("_tests.rs")
+    /// A file that stands by itself.
+    pub(super) fn new(path: &str, text: &str) -> Self {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let for_tests = path.starts_with("tests/") || path.contains("/tests/") || name.contains(".test.");
+        Self { path: path.to_owned(), text: text.to_owned(), for_tests }
+    }
+
+    /// The modules that this file declares for tests only, as paths without `.rs`.
+    fn test_modules(&self) -> Vec<String> {
+        let (folder, name) = self.path.rsplit_once('/').unwrap_or_default();
+        let below = match name {
+            "mod.rs" | "lib.rs" | "main.rs" => folder.to_owned(),
+            _ => format!("{folder}/{}", name.trim_end_matches(".rs")),
+        };
+        let declared = self.text.split("#[cfg(test)]\n").skip(1).filter_map(|after| {
+            let line = after.trim_start().lines().next()?.strip_suffix(';')?;
+            let (visibility, module) = line.split_once("mod ")?;
+            (visibility.is_empty() || visibility.starts_with("pub")).then(|| format!("{below}/{module}"))
+        });
+        declared.collect()
     }
 
     /// A Rust file without its test module, which stands at the end.
     pub(super) fn product_text(&self) -> &str {
-        if self.is_test() {
+        if self.for_tests {
             return "";
         }
-        self.text.split_once("#[cfg(test)]\nmod ").map_or(self.text.as_str(), |(product, _)| product)
+        let inline_module = self.text.match_indices("#[cfg(test)]\nmod ").find(|(at, _)| {
+            let declaration = self.text.get(*at..).and_then(|text| text.lines().nth(1));
+            declaration.is_some_and(|line| line.contains('{'))
+        });
+        inline_module.and_then(|(at, _)| self.text.get(..at)).unwrap_or(&self.text)
     }
 
     /// The part of the file that is there for tests.
@@ -78,4 +102,22 @@ pub(super) fn word_positions<'a>(text: &'a str, word: &'a str) -> impl Iterator<
         let before = text.get(..*at).and_then(|before| before.chars().next_back());
         !(before.is_some_and(part_of_name) && word.starts_with(part_of_name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_tests_is_told_from_the_product() {
+        let text = "#[cfg(test)]\nmod scripted;\nmod real;\nfn f() {}\n#[cfg(test)]\nmod tests { fn g() {} }\n";
+        let source = Source::new("crates/api/src/jobs/mod.rs", text);
+        assert_eq!(source.test_modules(), ["crates/api/src/jobs/scripted"]);
+        assert!(source.product_text().ends_with("fn f() {}\n"));
+        assert!(source.test_text().ends_with("mod tests { fn g() {} }\n"));
+
+        let source = Source::new("crates/api/src/db.rs", "#[cfg(test)]\npub(crate) mod testing;\n");
+        assert_eq!(source.test_modules(), ["crates/api/src/db/testing"]);
+        assert_eq!(Source::new("tests/it/main.rs", "fn f() {}").product_text(), "");
+    }
 }
