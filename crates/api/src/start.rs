@@ -97,7 +97,7 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         tasks: Tasks::default(),
         bus: Bus::default(),
         background: crate::background::State::default(),
-        http: crate::http::State::default(),
+        http: crate::http::State::new(&config),
         auth: crate::auth::State::default(),
         audit: crate::audit::State::default(),
         gateway: crate::gateway::Registry::default(),

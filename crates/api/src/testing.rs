@@ -79,6 +79,7 @@ impl TestHub {
             trusted_proxies: Vec::new(),
             heartbeat_interval_s: 30,
             offline_after_s: 30,
+            requests_per_minute: 600,
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             metrics_token: None,
             retention: Retention::default(),

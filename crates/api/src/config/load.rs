@@ -78,6 +78,7 @@ impl Reader {
         let (listen, public_url, tls) = self.network(&trusted_proxies)?;
         let heartbeat_interval_s = self.number("heartbeat_interval_s", 30, 1, 3600)?;
         let offline_after_s = self.number("offline_after_s", 30, 2, 86_400)?;
+        let requests_per_minute = self.number("requests_per_minute", 600, 60, 10_000_000)?;
         let log = self.log()?;
         let metrics_token = self.secret("metrics_token", "metrics_token_file")?.map(|given| Secret::new(given.text));
         let shown = if metrics_token.is_some() { "(hidden)" } else { "" };
@@ -95,6 +96,7 @@ impl Reader {
             trusted_proxies,
             heartbeat_interval_s,
             offline_after_s,
+            requests_per_minute,
             log,
             metrics_token,
             retention,

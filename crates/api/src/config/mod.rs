@@ -45,6 +45,8 @@ pub struct Config {
     pub heartbeat_interval_s: u32,
     /// Seconds without a sign of life until a server counts as offline; pings count as one.
     pub offline_after_s: u32,
+    /// Requests that one session or key may make in a minute; an address may make five times as many.
+    pub requests_per_minute: u32,
     /// What the hub writes about itself.
     pub log: Log,
     /// What `GET /metrics` asks for as a bearer token; without one it answers to loopback only.

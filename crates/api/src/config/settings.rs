@@ -53,6 +53,7 @@ settings! {
     "trusted_proxies" "RANGES" "Addresses of the proxies in front, such as 10.0.0.0/8, separated by commas",
     "heartbeat_interval_s" "SECONDS" "Between two heartbeats of an agent [default: 30]",
     "offline_after_s" "SECONDS" "Without a sign of life until a server counts as offline [default: 30]",
+    "requests_per_minute" "NUMBER" "Of one session or key; an address may make five times as many [default: 600]",
     "log.format" "FORMAT" "text or json [default: text]",
     "log.level" "LEVEL" "error, warn, info, debug or directives such as info,api::gateway=debug [default: info]",
     "metrics_token" "TOKEN" (secret) "What GET /metrics asks for [default: none, and /metrics answers to loopback only]",

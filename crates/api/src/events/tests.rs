@@ -311,6 +311,23 @@ async fn strangers_and_nobody_see_nothing() {
 }
 
 #[tokio::test]
+async fn streams_end_with_their_session() {
+    for test in TestHub::each_engine().await {
+        let owner = test.owner().await;
+        let other = test.anonymous();
+        let form = json!({ "email": crate::testing::OWNER_EMAIL, "password": crate::testing::OWNER_PASSWORD });
+        other.post("/v1/auth/login", form).await;
+        let (mut mine, mut theirs) = (Reader::open(&owner, None).await, Reader::open(&other, None).await);
+        mine.take("hello").await;
+        theirs.take("hello").await;
+        other.post("/v1/auth/logout", json!({})).await;
+        assert_eq!(theirs.next().await, None);
+        commit(&test.hub, workspace_of(&owner).await, [1]).await;
+        assert_eq!(mine.numbers(1).await, [1]);
+    }
+}
+
+#[tokio::test]
 async fn streams_end_when_the_hub_stops() {
     let test = TestHub::sqlite().await;
     let owner = test.owner().await;

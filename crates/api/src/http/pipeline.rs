@@ -24,6 +24,8 @@ use crate::secret::sha256;
 /// Until the answer begins; streams may go on for as long as they like.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
+const QUIET: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 pub(super) async fn pipeline(State(hub): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
@@ -44,7 +46,14 @@ pub(super) async fn pipeline(State(hub): State<App>, mut request: Request, next:
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     hub.http.requests.count(known(&method), &route, status, duration);
-    span.in_scope(|| tracing::info!(status, duration_ms, client = %client.0, "answered"));
+    span.in_scope(|| {
+        // Probes come every few seconds and say nothing as long as they succeed.
+        if QUIET.contains(&path.as_str()) && response.status().is_success() {
+            tracing::debug!(status, duration_ms, client = %client.0, "answered");
+        } else {
+            tracing::info!(status, duration_ms, client = %client.0, "answered");
+        }
+    });
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", id);
     }
@@ -78,13 +87,13 @@ fn known(method: &Method) -> &str {
 fn count(hub: &Hub, parts: &Parts) -> Result<Standing> {
     let client = parts.extensions.get::<ClientAddress>().copied();
     let by_address = match client {
-        Some(client) => Some(hub.http.addresses.check(client.limit_key())?),
+        Some(client) => Some(hub.http.addresses.check(&client.limit_key())?),
         None => None,
     };
     let credentials = [header::AUTHORIZATION, header::COOKIE];
     let credential = credentials.into_iter().find_map(|name| parts.headers.get(name));
     match (credential, by_address) {
-        (Some(credential), _) => hub.http.callers.check(key_of(credential)),
+        (Some(credential), _) => hub.http.callers.check(&key_of(credential)),
         (None, Some(standing)) => Ok(standing),
         (None, None) => Err(Error::internal("a request without a client address")),
     }

@@ -11,13 +11,17 @@ use axum::response::sse::{self, KeepAlive};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::access::Actor;
+use crate::auth;
 use crate::error::{Error, ErrorCode, Result};
-use crate::hub::Hub;
+use crate::hub::App;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(2);
+/// A session that ends elsewhere, or by itself, ends its streams after this long at most.
+const RECHECK: Duration = Duration::from_mins(1);
 /// Streams that one caller may hold open: a browser needs one and one for every log it follows.
 const MAX_PER_CALLER: usize = 64;
 const MAX_LAST_EVENT_ID: usize = 64;
@@ -50,7 +54,11 @@ fn printable(text: impl Display) -> String {
 
 /// Open streams per caller.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Streams(Arc<Mutex<HashMap<String, usize>>>);
+pub(crate) struct Streams {
+    open: Arc<Mutex<HashMap<String, usize>>>,
+    /// Tells every stream to look whether its session is still good.
+    recheck: Arc<watch::Sender<()>>,
+}
 
 /// One open stream; dropping it gives the place back.
 #[derive(Debug)]
@@ -61,7 +69,7 @@ struct Place {
 
 impl Streams {
     fn take(&self, caller: String) -> Result<Place> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(caller.clone()).or_default();
         if *count >= MAX_PER_CALLER {
             let message = format!("you have {MAX_PER_CALLER} event streams open; close one first");
@@ -73,13 +81,17 @@ impl Streams {
 
     /// Streams that are open now.
     pub(crate) fn open(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
+    pub(crate) fn recheck(&self) {
+        self.recheck.send_replace(());
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.caller) {
             *count -= 1;
             if *count == 0 {
@@ -89,15 +101,15 @@ impl Drop for Place {
     }
 }
 
-/// Answers with a stream. It ends when `events` ends, the client leaves or the hub stops.
+/// Answers with a stream. It ends when `events` ends, the client leaves, the session ends or the hub stops.
 ///
 /// # Errors
 /// 429 when the caller has too many streams open.
-pub fn respond(hub: &Hub, actor: &Actor, events: impl Stream<Item = Event> + Send + 'static) -> Result<Response> {
+pub fn respond(hub: &App, actor: &Actor, events: impl Stream<Item = Event> + Send + 'static) -> Result<Response> {
     let place = hub.http.streams.take(format!("{}:{}", actor.kind(), actor.id()))?;
-    let stop = hub.tasks.stop_token();
+    let over = over(App::clone(hub), actor.clone());
     let first = stream::once(async { sse::Event::default().retry(RETRY) });
-    let events = first.chain(events.map(|event| event.0)).take_until(stop.cancelled_owned()).map(move |event| {
+    let events = first.chain(events.map(|event| event.0)).take_until(over).map(move |event| {
         // The place lives as long as the stream that this closure belongs to.
         let _ = &place;
         Ok::<_, Infallible>(event)
@@ -108,6 +120,23 @@ pub fn respond(hub: &Hub, actor: &Actor, events: impl Stream<Item = Event> + Sen
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Resolves when the hub stops or the actor's session is over.
+async fn over(hub: App, actor: Actor) {
+    let mut recheck = hub.http.streams.recheck.subscribe();
+    loop {
+        tokio::select! {
+            () = hub.tasks.stopping() => return,
+            // The sender lives as long as the hub.
+            _ = recheck.changed() => {}
+            () = tokio::time::sleep(RECHECK) => {}
+        }
+        // A database that is away for a moment ends no stream.
+        if matches!(auth::is_still_good(&hub, &actor).await, Ok(false)) {
+            return;
+        }
+    }
 }
 
 /// The id that a client which lost its connection goes on from.

@@ -5,11 +5,10 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use super::limit::{Limiter, Rate};
 use super::sse::Streams;
 use super::tls::Trust;
+use crate::config::Config;
 
-/// By address: generous, because many people and agents may share one.
-const PER_ADDRESS: Rate = Rate { per_minute: 3_000, burst: 1_000 };
-/// By credential.
-const PER_CALLER: Rate = Rate { per_minute: 600, burst: 300 };
+/// Many people and agents may share one address.
+const CALLERS_PER_ADDRESS: u32 = 5;
 
 /// Limits, counters and the certificate's standing.
 #[derive(Debug)]
@@ -22,20 +21,25 @@ pub struct State {
     connections: OnceLock<super::server::Connections>,
 }
 
-impl Default for State {
-    fn default() -> Self {
+impl State {
+    /// For these settings.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let caller = Rate { per_minute: config.requests_per_minute, burst: config.requests_per_minute / 2 };
+        let address = Rate {
+            per_minute: caller.per_minute.saturating_mul(CALLERS_PER_ADDRESS),
+            burst: caller.burst.saturating_mul(CALLERS_PER_ADDRESS),
+        };
         Self {
             streams: Streams::default(),
             requests: super::health::Requests::default(),
-            addresses: Limiter::new(PER_ADDRESS),
-            callers: Limiter::new(PER_CALLER),
+            addresses: Limiter::new(address),
+            callers: Limiter::new(caller),
             trust: RwLock::default(),
             connections: OnceLock::new(),
         }
     }
-}
 
-impl State {
     /// How clients come to trust the listener's certificate.
     #[must_use]
     pub fn trust(&self) -> Trust {
@@ -49,6 +53,11 @@ impl State {
     /// Whether browsers may insist on TLS: they accept the certificate.
     pub(super) fn strict_transport(&self) -> bool {
         self.known_trust() == Some(Trust::Public)
+    }
+
+    /// Makes every open event stream look whether its session is still good.
+    pub fn recheck_streams(&self) {
+        self.streams.recheck();
     }
 
     pub(super) fn watch_connections(&self, connections: super::server::Connections) {

@@ -131,10 +131,20 @@ pub async fn cancel(app: &App, job: Authorized<Job, JobsCancel>) -> Result<Job> 
             step.audit(&actor, "job.cancel", &job).await?;
         }
         step.send_cancel(&job, at);
+        step.changed(&job);
     }
     step.commit().await?;
     with_log_size(app, &mut job).await?;
     Ok(job)
+}
+
+/// How many jobs have not ended, by state.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn count_unfinished(hub: &Hub) -> Result<Vec<(String, i64)>> {
+    let mut session = hub.db.read().await?;
+    Ok(store::count_unfinished(&mut session.conn()).await?)
 }
 
 /// One job.

@@ -238,29 +238,24 @@ pub(super) async fn list(
     Ok(rows.into_iter().map(Job::from).collect())
 }
 
-/// How many jobs of a server wait, and how many are with it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Load {
-    pub(super) waiting: usize,
-    pub(super) in_flight: usize,
+/// How many jobs wait for a server.
+pub(super) async fn waiting(conn: &mut Conn<'_>, server_id: ServerId) -> Result<usize, DbError> {
+    let (count,) = conn
+        .query(sql!(
+            "select count(*) from jobs where server_id = $1 and finished_at is null \
+             and state in ('queued', 'awaiting_signature')"
+        ))
+        .bind(server_id.to_string())
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-pub(super) async fn load(conn: &mut Conn<'_>, server_id: ServerId) -> Result<Load, DbError> {
-    let rows = conn
-        .query(sql!("select state, count(*) from jobs where server_id = $1 and finished_at is null group by state"))
-        .bind(server_id.to_string())
-        .fetch_all::<(String, i64)>()
-        .await?;
-    let mut load = Load::default();
-    for (state, count) in rows {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if state == JobState::Queued.as_str() || state == JobState::AwaitingSignature.as_str() {
-            load.waiting += count;
-        } else {
-            load.in_flight += count;
-        }
-    }
-    Ok(load)
+/// Jobs that have not ended, by state.
+pub(super) async fn count_unfinished(conn: &mut Conn<'_>) -> Result<Vec<(String, i64)>, DbError> {
+    conn.query(sql!("select state, count(*) from jobs where finished_at is null group by state order by state"))
+        .fetch_all()
+        .await
 }
 
 /// The jobs whose turn is next.

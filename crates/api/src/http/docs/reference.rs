@@ -21,7 +21,7 @@ struct Operation<'d> {
 pub(super) fn render(document: &OpenApi) -> Result<String> {
     let document = serde_json::to_value(document).map_err(Error::internal)?;
     let mut html = String::from("<h1>API reference</h1>\n");
-    html.push_str(&text_of(&document["info"]["description"]));
+    html.push_str(&text_of(field(&document, "/info/description")));
     html.push_str("<p>The same for programs: <a href=\"/v1/openapi.json\">/v1/openapi.json</a>.</p>\n");
     let by_tag = operations(&document);
     html.push_str("<ul class=\"index\">\n");
@@ -36,7 +36,7 @@ pub(super) fn render(document: &OpenApi) -> Result<String> {
         }
     }
     html.push_str("<h2 id=\"schemas\">Schemas</h2>\n");
-    for (name, schema) in entries(&document["components"]["schemas"]) {
+    for (name, schema) in entries(field(&document, "/components/schemas")) {
         let _ = writeln!(html, "<section>\n<h3 id=\"schema-{0}\">{0}</h3>", escape(name));
         html.push_str(&text_of(&schema["description"]));
         write_schema(&mut html, schema);
@@ -162,6 +162,11 @@ fn type_of(schema: &Value) -> String {
         },
     });
     words.collect::<Vec<_>>().join(" or ")
+}
+
+/// The value at a JSON pointer; null when there is none.
+fn field<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 fn text_of(description: &Value) -> String {

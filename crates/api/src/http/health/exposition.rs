@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::jobs;
 
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
 
@@ -34,6 +35,11 @@ struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
     route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,9 +74,9 @@ impl Requests {
 }
 
 /// Everything, as OpenMetrics text.
-pub(super) fn text(hub: &Hub) -> Result<String> {
+pub(super) async fn text(hub: &Hub) -> Result<String> {
     let mut out = String::new();
-    let now = present(hub);
+    let now = present(hub, jobs::count_unfinished(hub).await?);
     encode_registry(&mut out, &hub.http.requests.registry)
         .and_then(|()| encode_registry(&mut out, &now))
         .and_then(|()| encode_eof(&mut out))
@@ -78,7 +84,7 @@ pub(super) fn text(hub: &Hub) -> Result<String> {
     Ok(out)
 }
 
-fn present(hub: &Hub) -> Registry {
+fn present(hub: &Hub, jobs: Vec<(String, i64)>) -> Registry {
     let mut registry = Registry::with_prefix("roadstead");
     registry.register("build", "The hub's version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     let mut gauge = |name: &str, help: &str, value: usize| {
@@ -93,6 +99,12 @@ fn present(hub: &Hub) -> Registry {
     gauge("history_minutes_waiting", "Minutes of samples not written down yet", history.unwritten);
     let dropped = usize::try_from(history.dropped).unwrap_or(usize::MAX);
     gauge("history_minutes_dropped", "Minutes of samples that could not be written down", dropped);
+
+    let unfinished = Family::<InState, Gauge>::default();
+    for (state, count) in jobs {
+        unfinished.get_or_create(&InState { state }).set(count);
+    }
+    registry.register("jobs", "Jobs that have not ended, by state", unfinished);
 
     let runs = Family::<Task, Counter>::default();
     let failures = Family::<Task, Counter>::default();

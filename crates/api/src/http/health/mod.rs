@@ -104,7 +104,7 @@ async fn health_metrics(
     headers: HeaderMap,
 ) -> Result<Response> {
     admit(&hub, client, &headers)?;
-    let text = exposition::text(&hub)?;
+    let text = exposition::text(&hub).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text).into_response())
 }

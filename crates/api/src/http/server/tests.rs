@@ -12,6 +12,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -278,6 +279,13 @@ async fn a_head_beyond_all_bounds_is_refused() {
     hub.stop().await;
 }
 
+async fn owner_cookie(test: &TestHub) -> String {
+    test.owner().await;
+    let form = json!({ "email": crate::testing::OWNER_EMAIL, "password": crate::testing::OWNER_PASSWORD });
+    let answer = test.anonymous().post("/v1/auth/login", form).await;
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn stopping_ends_streams_and_lets_requests_end() {
     let hub = Running::plain().await;
@@ -294,7 +302,21 @@ async fn stopping_ends_streams_and_lets_requests_end() {
     idle.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
 
+    let mut stream = hub.connect().await;
+    let cookie = owner_cookie(&hub.test).await;
+    let head = format!("GET /v1/events HTTP/1.1\r\nhost: {HOST}\r\ncookie: {cookie}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut start = String::new();
+    while !start.contains("event: hello") {
+        let mut chunk = [0; 1024];
+        let length = timeout(PATIENCE, stream.read(&mut chunk)).await.expect("the stream begins").unwrap();
+        assert_ne!(length, 0, "{start}");
+        start.push_str(std::str::from_utf8(&chunk[..length]).unwrap());
+    }
+
     hub.test.hub.tasks.stop_token().cancel();
+    let mut end = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut end)).await.expect("the stream ends").unwrap();
     let mut rest = String::new();
     timeout(PATIENCE, idle.read_to_string(&mut rest)).await.expect("idle connections are closed").unwrap();
     let answer = exchange(busy, "}").await;
