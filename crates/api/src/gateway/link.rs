@@ -130,11 +130,7 @@ impl AgentLink {
             tracing::error!(server.id = %self.server_id, kind = message.kind(), bytes, "message exceeds the frame limit");
             return Err(LinkClosed);
         }
-        if !locked(&link.queue).push(outgoing) {
-            self.close(Closing::too_slow());
-            return Err(LinkClosed);
-        }
-        link.queued.notify_one();
+        // Counted before it is on its way: an agent may have answered before this thread comes to its next line.
         match message {
             Message::Ack(Ack::Job { job_id, next_offset, done }) => {
                 self.log_window().acknowledged(job_id, next_offset, done);
@@ -144,6 +140,11 @@ impl AgentLink {
             }
             _ => {}
         }
+        if !locked(&link.queue).push(outgoing) {
+            self.close(Closing::too_slow());
+            return Err(LinkClosed);
+        }
+        link.queued.notify_one();
         Ok(id)
     }
 
