@@ -187,7 +187,7 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
         await other.goto(url);
         await other.locator('h1').first().waitFor();
         await other.waitForFunction(() => document.querySelector('[role="status"][aria-label="Loading"]') === null);
-        if (title.startsWith('server-') || title === 'server') await other.locator('main canvas, main tbody, main h2').first().waitFor();
+        if (['server', 'server-hour'].includes(title)) await other.locator('canvas').nth(5).waitFor();
         findings.push(...(await inspect(other, `real-${title}-${look}`)));
       }
       findings.push(...other.problems);

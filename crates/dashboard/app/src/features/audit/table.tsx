@@ -80,7 +80,7 @@ interface EntryRowsProps {
 
 function EntryRows({ entry, onActor, onAction }: EntryRowsProps) {
   const [isOpen, setIsOpen] = useState(false);
-  const actorName = entry.actor.name ?? (entry.actor.id ? shortId(entry.actor.id) : t('audit.system'));
+  const actorName = entry.actor.name || (entry.actor.id ? shortId(entry.actor.id) : t('audit.nobody'));
   return (
     <>
       <tr className={cx('hover:bg-hover', isOpen && 'bg-hover')}>
@@ -164,7 +164,7 @@ function EntryFacts({ entry, actorName }: { entry: AuditEntry; actorName: string
 }
 
 function SubjectLink({ subject }: { subject: AuditEntry['subject'] }) {
-  const name = subject.name ?? (subject.id ? shortId(subject.id) : '–');
+  const name = subject.name || (subject.id ? shortId(subject.id) : '');
   if (subject.type === 'server' && subject.id) {
     return (
       <Link
@@ -183,7 +183,8 @@ function SubjectLink({ subject }: { subject: AuditEntry['subject'] }) {
       </Link>
     );
   }
-  return `${name} (${subject.type})`;
+  const kind = subject.type.replaceAll('_', ' ');
+  return name === '' ? kind : `${name} (${kind})`;
 }
 
 function hasContent(details: unknown): boolean {

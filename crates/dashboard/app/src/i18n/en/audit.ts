@@ -6,11 +6,11 @@ export const audit = {
   hash: 'Hash',
   ip: 'Address',
   none_body: 'What is done in this workspace will be listed here.',
+  nobody: 'Somebody not signed in',
   none_title: 'Nothing recorded',
   only_action: 'Only {{action}}',
   request_id: 'Request id',
   result: { denied: 'Denied', failed: 'Failed', ok: 'OK' },
-  system: 'System',
   title: 'Audit',
   user_agent: 'Client',
 } as const;
