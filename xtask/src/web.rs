@@ -20,7 +20,8 @@ pub(crate) fn build() -> Result<()> {
     write_stamp(BUILD_STAMP, &sources)
 }
 
-/// Runs `npm ci` in `dir` unless what it installed is what the lock file says.
+/// Installs the packages of `dir` by its lock file, unless they are there. Not with `npm ci`: it wants every platform's
+/// optional packages in the lock, and a registry that lacks some of them cannot lock them.
 pub(crate) fn install_packages(dir: &Path) -> Result<()> {
     let lock = dir.join("package-lock.json");
     let wanted = digest::sha256_of_file(&lock)?.0;
@@ -29,7 +30,7 @@ pub(crate) fn install_packages(dir: &Path) -> Result<()> {
         return Ok(());
     }
     println!("Installing npm packages for {}", dir.strip_prefix(paths::root()).unwrap_or(dir).display());
-    proc::run_quietly(npm(dir).args(["ci", "--no-audit", "--no-fund"]))?;
+    proc::run_quietly(npm(dir).args(["install", "--no-save", "--no-audit", "--no-fund"]))?;
     write_stamp(&stamp, &wanted)
 }
 
