@@ -184,7 +184,7 @@ class Mock {
       const body = await readJson(request);
       const answer = await this.route(request, url, body, response);
       if (answer === STREAMED) return;
-      if (request.method !== 'GET' && this.signedIn) this.record(request.method, url.pathname);
+      if (request.method !== 'GET' && this.signedIn && !url.pathname.endsWith('/watch')) this.record(request.method, url.pathname);
       const [status, value] = Array.isArray(answer) ? answer : [200, answer];
       response.writeHead(status, { 'content-type': 'application/json', 'x-request-id': uuid(7, this.requests) });
       response.end(value === undefined ? '' : JSON.stringify(value));
@@ -397,6 +397,7 @@ class Mock {
     const from = Number(request.headers['last-event-id'] ?? query.get('from') ?? 0);
     if (query.get('follow') !== 'true') return log.page(from, Number(query.get('limit') ?? 262_144));
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    response.flushHeaders();
     this.logStreams.add(response);
     response.on('close', () => {
       this.logStreams.delete(response);
@@ -423,6 +424,7 @@ class Mock {
   follow(request, response) {
     if (this.eventsDown) throw new HttpError(503, 'unavailable', 'the hub is restarting');
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    response.flushHeaders();
     const lastId = Number(request.headers['last-event-id'] ?? Number.NaN);
     if (Number.isNaN(lastId)) response.write(`id: ${this.eventLog.length}\nevent: hello\ndata: ${JSON.stringify({ id: String(this.eventLog.length) })}\n\n`);
     else for (const event of this.eventLog.slice(lastId)) response.write(`id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);

@@ -55,12 +55,30 @@ export function Layout() {
       </main>
       <BottomBar session={session} openPalette={openPalette} openSheet={openSheet} />
       <ConnectionBadge />
+      <RouteAnnouncer />
       <Toasts />
       <Suspense>
         {paletteOpen && <Palette open onClose={() => setPaletteOpen(false)} />}
         {sheetOpen && <ShortcutSheet open onClose={() => setSheetOpen(false)} />}
       </Suspense>
     </div>
+  );
+}
+
+/** Tells screen readers which page came: a change of the address alone is silent. */
+function RouteAnnouncer() {
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
+  const [title, setTitle] = useState('');
+  useEffect(() => {
+    void path;
+    // The page sets its title in an effect of its own, after this one.
+    const timer = setTimeout(() => setTitle(document.title), 200);
+    return () => clearTimeout(timer);
+  }, [path]);
+  return (
+    <p aria-live="polite" className="sr-only">
+      {title}
+    </p>
   );
 }
 

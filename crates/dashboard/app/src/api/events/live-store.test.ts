@@ -70,6 +70,14 @@ describe('LiveStore', () => {
     expect(store.get('a')?.status).toBe('online');
   });
 
+  it('takes_the_status_from_an_answer_when_only_samples_came_before', () => {
+    const { store } = manualStore();
+    store.apply(event('server.live', live(1)), 2_000);
+    store.seed([server({ status: 'suspect' })], 1_000);
+    expect(store.get('a')?.status).toBe('suspect');
+    expect(store.get('a')?.live?.cpu_percent).toBe(1);
+  });
+
   it('shows_minutes_without_samples_as_gaps', () => {
     const { store } = manualStore();
     store.seed([server({ spark: { step_s: 60, cpu_percent: [1, 2, 3], memory_percent: [1, 2, 3] } })], 0);

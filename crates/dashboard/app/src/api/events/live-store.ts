@@ -12,6 +12,8 @@ export interface LiveServer {
 
 interface Entry {
   value: LiveServer;
+  /** Whether anybody has said what its status is; a live sample does not. */
+  isStatusKnown: boolean;
   /** When an event last touched it: an older answer must not undo that. */
   touchedAt: number;
   /** The minute that the last spark point stands for. */
@@ -66,7 +68,7 @@ export class LiveStore {
       const isNewer = !known || known.touchedAt <= askedAt;
       const base = isNewer
         ? { status: server.status, lastSeenAt: server.last_seen_at ?? null, live: server.live ?? null }
-        : known.value;
+        : { ...known.value, status: known.isStatusKnown ? known.value.status : server.status };
       const spark = server.spark;
       this.entries.set(server.id, {
         value: {
@@ -76,6 +78,7 @@ export class LiveStore {
           cpuSpark: spark?.cpu_percent ?? known?.value.cpuSpark ?? EMPTY,
           memorySpark: spark?.memory_percent ?? known?.value.memorySpark ?? EMPTY,
         },
+        isStatusKnown: true,
         touchedAt: isNewer ? askedAt : known.touchedAt,
         sparkMinute: spark ? minuteOf(askedAt) : (known?.sparkMinute ?? minuteOf(askedAt)),
       });
@@ -110,7 +113,7 @@ export class LiveStore {
 
   private put(id: string, entry: Entry | undefined, now: number, change: Partial<LiveServer>): void {
     const before: LiveServer = entry?.value ?? {
-      // A live sample is proof of life; anything else arrives as server.status.
+      // A live sample is proof of life, until somebody says more.
       status: 'online',
       lastSeenAt: null,
       live: null,
@@ -119,6 +122,7 @@ export class LiveStore {
     };
     this.entries.set(id, {
       value: { ...before, ...change },
+      isStatusKnown: change.status !== undefined || (entry?.isStatusKnown ?? false),
       touchedAt: now,
       sparkMinute: entry?.sparkMinute ?? minuteOf(now),
     });

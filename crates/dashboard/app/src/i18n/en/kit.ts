@@ -99,6 +99,7 @@ export const log = {
   pick_line: 'Line {{number}}',
   previous_match: 'Previous match (Shift+Enter)',
   search: 'Search the log',
+  search_partial: 'in the newest {{lines}} lines',
   size_one: '{{lines}} line · {{size}}',
   size_other: '{{lines}} lines · {{size}}',
   start_dropped: 'The first {{lines}} lines are no longer shown here.',

@@ -49,7 +49,7 @@ export const servers = {
   delete_explain:
     'The server disappears from Roadstead with its metrics. Its agent is cut off at once, and a job that runs there is marked as lost.',
   delete_host:
-    'Nothing is removed from the machine itself; run the installer with --uninstall there to do that.',
+    'Nothing is removed from the machine itself; run the installer with -\u2060-uninstall there to do that.',
   delete_title: 'Delete {{name}}?',
   deleted_done: '{{name}} was deleted.',
   edit: 'Rename and label',

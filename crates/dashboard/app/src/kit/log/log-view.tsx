@@ -148,6 +148,11 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
                 ? t('log.no_match')
                 : `${count(search.at + 1)} / ${count(search.matches.length)}`}
             </span>
+            {buffer.firstInMemory > 1 && (
+              <span className="hidden pr-1 text-fg-3 text-xs lg:inline">
+                {t('log.search_partial', { lines: count(total - buffer.firstInMemory + 1) })}
+              </span>
+            )}
             <IconButton icon={ChevronUp} label={t('log.previous_match')} onClick={() => search.step(-1)} />
             <IconButton icon={ChevronDown} label={t('log.next_match')} onClick={() => search.step(1)} />
           </div>

@@ -1,3 +1,4 @@
+import { stripAnsi } from './ansi';
 import { type Block, LogBuffer } from './buffer';
 import type { LogLine, LogPiece } from './lines';
 
@@ -64,7 +65,7 @@ export class LogModel {
         const block = this.buffer.blockOf(number);
         if (block) await this.fetch(block);
       }
-      lines.push(this.buffer.line(number)?.text ?? '');
+      lines.push(stripAnsi(this.buffer.line(number)?.text ?? ''));
     }
     return lines.join('\n');
   }
