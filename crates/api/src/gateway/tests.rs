@@ -406,6 +406,19 @@ async fn watchers_reach_the_agent_and_one_that_comes_later() {
 }
 
 #[tokio::test]
+async fn a_silent_agent_is_given_up() {
+    let world = World::sqlite().await;
+    let mut agent = world.agent().await;
+    agent.settle().await;
+    // From here on nobody reads its end of the socket, so pings are not answered.
+    let link = world.test.hub.gateway.link(world.server.server_id).unwrap();
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    assert_eq!(link.closing().await, super::closing::Closing::silent());
+    assert!((30..=40).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn an_agent_that_does_not_read_is_closed_visibly() {
     let world = World::sqlite().await;
     let _agent = world.agent().await;
