@@ -85,9 +85,10 @@ impl Db {
                 let usable = !conn.is_in_transaction();
                 async move { Ok(usable) }.boxed()
             });
-        let writer = writer.connect_with(options.clone()).await?;
+        // A file does not go away like a server does; asking first would cost every statement a second round trip.
+        let writer = writer.test_before_acquire(false).connect_with(options.clone()).await?;
         let readers = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE_TIMEOUT);
-        let readers = readers.connect_with(options.read_only(true)).await?;
+        let readers = readers.test_before_acquire(false).connect_with(options.read_only(true)).await?;
         Ok(Self(Pools::Sqlite { readers, writer }))
     }
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{JobId, ServerId};
 
 use super::log::{Live, Writer};
+use super::model::Job;
 use crate::background::Wake;
 use crate::clock::Timestamp;
 use crate::gateway::AgentLink;
@@ -22,6 +23,7 @@ pub struct State {
     lives: Mutex<HashMap<JobId, Arc<Live>>>,
     turns: Box<[tokio::sync::Mutex<()>]>,
     position: AtomicI64,
+    connections: AtomicU64,
     /// Stores what agents send of logs.
     pub(super) writer: Writer,
     /// Wakes the reconciler before its time.
@@ -34,11 +36,17 @@ pub(super) struct Session {
     /// How to reach it.
     pub(super) link: AgentLink,
     /// Which boot of the machine it speaks for.
-    pub(super) boot_id: String,
+    pub(super) boot_id: Arc<str>,
+    /// Tells this connection from the others of the server.
+    number: u64,
     /// It has its welcome: orders may follow.
-    pub(super) ready: bool,
+    ready: bool,
     /// Jobs that run there although they have ended here.
-    pub(super) strays: Vec<JobId>,
+    strays: Vec<JobId>,
+    /// Jobs that are with the server, as the database has them.
+    pub(super) out: Vec<JobId>,
+    /// Others may wait for their turn; the database knows.
+    pub(super) waiting: bool,
 }
 
 impl Default for State {
@@ -48,6 +56,7 @@ impl Default for State {
             lives: Mutex::default(),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
             position: AtomicI64::new(0),
+            connections: AtomicU64::new(0),
             writer: Writer::default(),
             wake: Wake::default(),
         }
@@ -73,8 +82,17 @@ impl State {
     }
 
     /// A newly connected server, in place of an older connection of the same server.
-    pub(super) fn connect(&self, session: Session) {
-        self.sessions().insert(session.link.server_id, session);
+    pub(super) fn connect(&self, link: &AgentLink, boot_id: &str) {
+        let session = Session {
+            link: link.clone(),
+            boot_id: boot_id.into(),
+            number: self.connections.fetch_add(1, Ordering::Relaxed),
+            ready: false,
+            strays: Vec::new(),
+            out: Vec::new(),
+            waiting: true,
+        };
+        self.sessions().insert(link.server_id, session);
     }
 
     /// Remembers which jobs run there although they have ended here, until the welcome is sent.
@@ -102,6 +120,16 @@ impl State {
         self.sessions().get(&server_id).filter(|session| session.ready).cloned()
     }
 
+    /// What a step found out about a session, unless the server has connected anew since.
+    pub(super) fn settle(&self, session: &Session) {
+        let mut sessions = self.sessions();
+        let current = sessions.get_mut(&session.link.server_id).filter(|current| current.number == session.number);
+        if let Some(current) = current {
+            current.out.clone_from(&session.out);
+            current.waiting = session.waiting;
+        }
+    }
+
     /// Whether a server is connected, welcome or not.
     pub(super) fn is_connected(&self, server_id: ServerId) -> bool {
         self.sessions().contains_key(&server_id)
@@ -117,10 +145,14 @@ impl State {
         Arc::clone(self.lives().entry(live.job_id).or_insert(live))
     }
 
-    /// The job has ended: followers may send the rest and go.
-    pub(super) fn ended(&self, id: JobId) {
-        if let Some(live) = self.lives().remove(&id) {
-            live.end();
+    /// The job has changed durably. After its end followers may send the rest and go.
+    pub(super) fn note(&self, job: Job) {
+        if job.state.is_terminal() {
+            if let Some(live) = self.lives().remove(&job.id) {
+                live.end();
+            }
+        } else if let Some(live) = self.live(job.id) {
+            live.remember(job);
         }
     }
 

@@ -38,9 +38,20 @@ pub(super) struct Step<'h> {
 /// What is due once the step is durable.
 #[derive(Debug, Default)]
 struct After {
-    ended: Vec<JobId>,
+    changed: Vec<Job>,
     deliver: Vec<Job>,
     cancel: Vec<(Job, Timestamp)>,
+}
+
+/// What became of a transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// The job is in the new state.
+    Yes,
+    /// No such move: nothing has changed.
+    No,
+    /// The job is not in the state any more that it was read in: nothing has changed.
+    Overtaken,
 }
 
 impl<'h> Step<'h> {
@@ -58,22 +69,54 @@ impl<'h> Step<'h> {
 
     /// A job of this server.
     pub(super) async fn job(&mut self, id: JobId) -> Result<Option<Job>> {
+        // What is out is remembered: it is asked for two or three times in its life, and most lives are short.
+        if let Some(job) = self.hub.jobs.live(id).and_then(|live| live.job()) {
+            return Ok(Some(job).filter(|job| job.server_id == self.server_id));
+        }
+        self.stored_job(id).await
+    }
+
+    async fn stored_job(&mut self, id: JobId) -> Result<Option<Job>> {
         let job = store::by_id(&mut self.unit.conn(), id).await?;
         Ok(job.filter(|job| job.server_id == self.server_id))
     }
 
-    /// See [`transition`].
+    /// The jobs that are with the server and have not ended, in order.
+    pub(super) async fn jobs_out(&mut self) -> Result<Vec<Job>> {
+        let jobs = store::in_flight(&mut self.unit.conn(), self.server_id).await?;
+        if let Some(session) = &mut self.session {
+            session.out = jobs.iter().map(|job| job.id).collect();
+            session.waiting = true;
+        }
+        Ok(jobs)
+    }
+
+    /// See [`transition`]. `false` when that move does not exist.
     pub(super) async fn transition(
         &mut self,
         job: &mut Job,
         next: JobState,
-        change: impl FnOnce(&mut Job),
+        change: impl Fn(&mut Job),
     ) -> Result<bool> {
-        let moved = transition(self.hub, &mut self.unit, job, next, change).await?;
-        if moved && next.is_terminal() {
-            self.after.ended.push(job.id);
+        let mut moved = transition(self.hub, &mut self.unit, job, next, &change).await?;
+        if moved == Moved::Overtaken {
+            // What was remembered was not true any more.
+            let Some(stored) = self.stored_job(job.id).await? else { return Ok(false) };
+            *job = stored;
+            moved = transition(self.hub, &mut self.unit, job, next, &change).await?;
         }
-        Ok(moved)
+        if moved != Moved::Yes {
+            return Ok(false);
+        }
+        if let Some(session) = &mut self.session {
+            if next.is_terminal() {
+                session.out.retain(|id| *id != job.id);
+            } else if !session.out.contains(&job.id) {
+                session.out.push(job.id);
+            }
+        }
+        self.after.changed.push(job.clone());
+        Ok(true)
     }
 
     /// The server has the job: it runs, as far as the hub knows.
@@ -92,7 +135,7 @@ impl<'h> Step<'h> {
 
     /// The job ends, for a reason that the hub found.
     pub(super) async fn end(&mut self, job: &mut Job, state: JobState, error: Option<JobError>) -> Result<bool> {
-        self.transition(job, state, |job| job.error = error).await
+        self.transition(job, state, |job| job.error.clone_from(&error)).await
     }
 
     /// Records who did what to the job.
@@ -110,40 +153,47 @@ impl<'h> Step<'h> {
 
     /// Stores a new job, and delivers it when it is its turn already.
     pub(super) async fn insert(&mut self, job: &mut Job, max_waiting: usize) -> Result<()> {
-        let load = store::load(&mut self.unit.conn(), self.server_id).await?;
-        let now = self.hub.now();
-        match &self.session {
-            Some(session) if load.waiting == 0 && load.in_flight < MAX_IN_FLIGHT => {
+        match &mut self.session {
+            Some(session) if !session.waiting && session.out.len() < MAX_IN_FLIGHT => {
+                let now = self.hub.now();
                 job.state = JobState::Sent;
                 job.sent_at = Some(now);
                 job.delivered_at = Some(now);
-                job.boot_id = Some(session.boot_id.clone());
+                job.boot_id = Some(session.boot_id.to_string());
+                session.out.push(job.id);
+                self.after.deliver.push(job.clone());
             }
-            _ if load.waiting >= max_waiting => {
-                return Err(Error::conflict(format!(
-                    "{max_waiting} jobs wait for this server already; cancel some or wait until they have ended"
-                )));
+            session => {
+                if store::waiting(&mut self.unit.conn(), self.server_id).await? >= max_waiting {
+                    return Err(Error::conflict(format!(
+                        "{max_waiting} jobs wait for this server already; cancel some or wait until they have ended"
+                    )));
+                }
+                if let Some(session) = session {
+                    session.waiting = true;
+                }
             }
-            _ => {}
         }
         store::insert(&mut self.unit.conn(), job).await?;
-        self.announce("job.created", job)?;
-        if job.state == JobState::Sent {
-            self.after.deliver.push(job.clone());
-        }
-        Ok(())
+        self.announce("job.created", job)
     }
 
     /// Sends the jobs whose turn has come, as many as may be with the server at once.
     pub(super) async fn fill(&mut self) -> Result<()> {
-        let Some(boot_id) = self.session.as_ref().map(|session| session.boot_id.clone()) else { return Ok(()) };
-        let load = store::load(&mut self.unit.conn(), self.server_id).await?;
-        let room = MAX_IN_FLIGHT.saturating_sub(load.in_flight);
-        if room == 0 || load.waiting == 0 {
+        let Some(session) = &self.session else { return Ok(()) };
+        let room = MAX_IN_FLIGHT.saturating_sub(session.out.len());
+        if room == 0 || !session.waiting {
             return Ok(());
         }
+        let boot_id = session.boot_id.to_string();
         let now = self.hub.now();
-        for mut job in store::next_queued(&mut self.unit.conn(), self.server_id, now, room).await? {
+        let next = store::next_queued(&mut self.unit.conn(), self.server_id, now, room).await?;
+        if next.len() < room
+            && let Some(session) = &mut self.session
+        {
+            session.waiting = false;
+        }
+        for mut job in next {
             let sent = |job: &mut Job| {
                 job.sent_at = Some(now);
                 job.delivered_at = Some(now);
@@ -158,15 +208,16 @@ impl<'h> Step<'h> {
 
     /// Sends an unanswered job once more; the agent tells a repeat from a first time.
     pub(super) async fn send_again(&mut self, job: &mut Job) -> Result<()> {
-        let Some(boot_id) = self.session.as_ref().map(|session| session.boot_id.clone()) else { return Ok(()) };
+        let Some(boot_id) = self.session.as_ref().map(|session| session.boot_id.to_string()) else { return Ok(()) };
         let now = self.hub.now();
         let sent = |job: &mut Job| {
             job.delivered_at = Some(now);
-            job.boot_id = Some(boot_id);
+            job.boot_id = Some(boot_id.clone());
         };
         if job.state == JobState::Sent {
             sent(job);
             store::update(&mut self.unit.conn(), job, JobState::Sent).await?;
+            self.after.changed.push(job.clone());
         } else if !self.transition(job, JobState::Sent, sent).await? {
             return Ok(());
         }
@@ -177,6 +228,11 @@ impl<'h> Step<'h> {
     /// Tells the agent to end the job, once the step is durable.
     pub(super) fn send_cancel(&mut self, job: &Job, at: Timestamp) {
         self.after.cancel.push((job.clone(), at));
+    }
+
+    /// The job was changed otherwise than in its state.
+    pub(super) fn changed(&mut self, job: &Job) {
+        self.after.changed.push(job.clone());
     }
 
     /// Announces a change of the job that is no change of its state.
@@ -190,16 +246,17 @@ impl<'h> Step<'h> {
     pub(super) async fn commit(self) -> Result<()> {
         let Self { hub, unit, session, after, turn, .. } = self;
         unit.commit().await?;
-        for id in after.ended {
-            hub.jobs.ended(id);
+        for job in after.changed {
+            hub.jobs.note(job);
         }
         if let Some(session) = session {
-            for job in &after.deliver {
+            hub.jobs.settle(&session);
+            for job in after.deliver {
+                send(&session, &job, sign::cmd(hub, &job));
                 if job.sent_at == job.delivered_at {
                     // Its first sending: there is no log yet, and nobody has to ask the database for it.
-                    hub.jobs.keep_live(Live::new(job.id, job.server_id));
+                    hub.jobs.keep_live(Live::new(job.id, job.server_id)).remember(job);
                 }
-                send(&session, job, sign::cmd(hub, job));
             }
             for (job, at) in &after.cancel {
                 send(&session, job, sign::cancel(hub, job, *at));
@@ -211,18 +268,17 @@ impl<'h> Step<'h> {
 }
 
 /// The only place where the state of a job changes: it goes to `next`, with everything that `change` says of it, and the
-/// change is announced. `false` when that move does not exist, or when the job is not in the state any more that it was
-/// read in: then nothing has changed.
+/// change is announced.
 pub(super) async fn transition(
     hub: &Hub,
     unit: &mut Unit<'_>,
     job: &mut Job,
     next: JobState,
     change: impl FnOnce(&mut Job),
-) -> Result<bool> {
+) -> Result<Moved> {
     let from = job.state;
     if !from.can_become(next) {
-        return Ok(false);
+        return Ok(Moved::No);
     }
     let mut changed = job.clone();
     change(&mut changed);
@@ -234,11 +290,11 @@ pub(super) async fn transition(
         changed.log = log::size(hub, job.id).await?;
     }
     if !store::update(&mut unit.conn(), &changed, from).await? {
-        return Ok(false);
+        return Ok(Moved::Overtaken);
     }
     *job = changed;
     unit.announce(self::change("job.state", job)?);
-    Ok(true)
+    Ok(Moved::Yes)
 }
 
 /// What the event stream shows of a job.

@@ -101,6 +101,7 @@ async fn deliver_waiting(hub: &Hub) -> Result<()> {
             continue;
         }
         let mut step = Step::begin(hub, server_id).await?;
+        step.jobs_out().await?;
         step.fill().await?;
         step.commit().await?;
     }

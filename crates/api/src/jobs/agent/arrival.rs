@@ -176,9 +176,10 @@ async fn finish(hub: &Hub, link: &AgentLink, done: JobDone) -> Result<()> {
         job.duration_ms = Some(i64::try_from(done.duration_ms).unwrap_or(i64::MAX));
         job.exit_code = done.exit_code.map(i64::from);
         job.signal = done.signal.map(i64::from);
-        job.result = done.result;
+        job.result.clone_from(&done.result);
         job.error = done
             .error
+            .as_ref()
             .map(|error| JobError { code: text(&error.code, MAX_CODE), message: text(&error.message, MAX_REASON) });
     });
     if ended.await? {
@@ -186,6 +187,10 @@ async fn finish(hub: &Hub, link: &AgentLink, done: JobDone) -> Result<()> {
         step.fill().await?;
     }
     step.commit().await?;
+    if !job.state.is_terminal() {
+        let (from, to) = (job.state.as_str(), JobState::from(done.state).as_str());
+        return Err(Error::internal(format!("job {} cannot go from {from} to {to}", job.id)));
+    }
     forget(link, job.id, job.log.bytes);
     Ok(())
 }

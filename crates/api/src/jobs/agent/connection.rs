@@ -11,7 +11,6 @@ use crate::gateway::AgentLink;
 use crate::hub::{Hub, Unit};
 use crate::jobs::log::Live;
 use crate::jobs::model::{Job, JobError};
-use crate::jobs::state::Session;
 use crate::jobs::step::{self, Step};
 use crate::jobs::store;
 
@@ -29,7 +28,7 @@ pub async fn connected(hub: &Hub, link: &AgentLink, hello: &Hello) -> Result<Vec
     let listed: HashMap<JobId, &HelloJob> = hello.jobs.iter().map(|job| (job.job_id, job)).collect();
     let boot_id = &hello.host.boot_id;
     // Before its jobs are shown as running again: nobody must take it for absent.
-    hub.jobs.connect(Session { link: link.clone(), boot_id: boot_id.clone(), ready: false, strays: Vec::new() });
+    hub.jobs.connect(link, boot_id);
     let mut step = Step::begin(hub, link.server_id).await?;
     for mut job in store::in_flight(&mut step.conn(), link.server_id).await? {
         if !listed.contains_key(&job.id) {
@@ -113,7 +112,7 @@ pub async fn ready(hub: &Hub, link: &AgentLink) -> Result<()> {
     for job in store::by_ids(&mut step.conn(), &strays).await? {
         step.send_cancel(&job, job.cancel_requested_at.unwrap_or(now));
     }
-    for mut job in store::in_flight(&mut step.conn(), link.server_id).await? {
+    for mut job in step.jobs_out().await? {
         if !job.claimed {
             step.send_again(&mut job).await?;
         }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::live::{Live, Progress};
 use super::read::{Cursor, LogChunk};
-use super::segment::Piece;
+use super::segment::{self, Piece};
 use crate::access::Actor;
 use crate::error::Result;
 use crate::http::sse::{self, Event};
@@ -21,8 +21,8 @@ use crate::hub::App;
 use crate::jobs::model::{Job, JobView};
 use crate::jobs::store;
 
-/// Bytes of the log that a follower has in memory.
-const PAGE: u64 = 64 << 10;
+/// Bytes of the log that a follower has in memory: the longest segment, so that none is read twice.
+const PAGE: u64 = segment::MAX_BYTES;
 /// The state of the job is looked up after so long without news, in case that something else ended it.
 const LOOK: Duration = Duration::from_secs(10);
 

@@ -12,7 +12,7 @@ use super::text::Carries;
 use crate::error::{Error, Result};
 use crate::gateway::AgentLink;
 use crate::hub::Hub;
-use crate::jobs::model::LogSize;
+use crate::jobs::model::{Job, LogSize};
 
 /// A log does not grow beyond this: what browsers can count exactly.
 const MAX_OFFSET: u64 = 1 << 53;
@@ -24,6 +24,8 @@ pub(in crate::jobs) struct Live {
     pub(in crate::jobs) server_id: ServerId,
     intake: Mutex<Intake>,
     progress: watch::Sender<Progress>,
+    /// The job as it was last written, while it is out.
+    job: Mutex<Option<Job>>,
 }
 
 /// What came in.
@@ -83,7 +85,13 @@ impl Live {
         let Extent { finish, gap_bytes, kept } = extent;
         let progress = Progress { stored: finish, gap_bytes, kept, ended: false };
         let intake = Intake { taken: extent.finish, refused_at: None, carries, done: None, link: None };
-        Arc::new(Self { job_id, server_id, intake: Mutex::new(intake), progress: watch::Sender::new(progress) })
+        Arc::new(Self {
+            job_id,
+            server_id,
+            intake: Mutex::new(intake),
+            progress: watch::Sender::new(progress),
+            job: Mutex::new(None),
+        })
     }
 
     /// The log of a job, from memory or as the database has it.
@@ -192,6 +200,16 @@ impl Live {
     pub(in crate::jobs) fn size(&self) -> LogSize {
         let progress = *self.progress.borrow();
         LogSize { bytes: progress.stored, truncated: progress.gap_bytes > 0 }
+    }
+
+    /// The job as it was last written, where that is remembered.
+    pub(in crate::jobs) fn job(&self) -> Option<Job> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the job as it was written.
+    pub(in crate::jobs) fn remember(&self, job: Job) {
+        *self.job.lock().unwrap_or_else(PoisonError::into_inner) = Some(job);
     }
 
     /// Whether anything of it came in, stored or not.

@@ -13,7 +13,9 @@ use protocol::job::LogStream;
 use super::text::Carries;
 
 /// A segment is closed when it holds this many bytes of output.
-pub(super) const FULL: usize = 128 << 10;
+pub(super) const FULL: usize = 96 << 10;
+/// Bytes of output of the longest segment: its last piece may go over [`FULL`].
+pub(super) const MAX_BYTES: u64 = (FULL + protocol::MAX_BINARY_PAYLOAD) as u64;
 /// Longer than any segment decodes to: the last piece may go over [`FULL`], and each piece has at most 32 bytes of index.
 const MAX_DECODED: usize = FULL + protocol::MAX_BINARY_PAYLOAD + 32 * MAX_PIECES + 64;
 /// Pieces of one segment at most.
