@@ -4,6 +4,7 @@ mod cancel;
 mod clock_skew;
 mod disk_full;
 mod enrollment;
+mod hub_unit;
 mod installer;
 mod job_logs;
 mod main_path;

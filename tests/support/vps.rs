@@ -104,6 +104,12 @@ impl Vps {
         self.network.address(1)
     }
 
+    /// Its own end: where something that runs in it is reached.
+    #[must_use]
+    pub fn address(&self) -> Ipv4Addr {
+        self.network.address(2)
+    }
+
     /// The root of its file system, seen from outside.
     #[must_use]
     pub fn root(&self) -> &Path {

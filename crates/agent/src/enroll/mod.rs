@@ -27,6 +27,8 @@ pub use store::StoreError;
 
 /// A hub that does not answer is asked again for this long: it may be restarting.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest pause between two tries: somebody watches.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const REGISTER_PATH: &str = "/v1/agent/register";
 
 /// What `register` was told.
@@ -137,6 +139,7 @@ impl EnrollError {
             Self::Refused { status: 402 | 403, .. } => {
                 "Ask an owner of the workspace: its plan or your role forbids it."
             }
+            Self::Refused { status: 421, .. } => "Use the line as the dashboard shows it: it holds the right address.",
             Self::Refused { status: 429, .. } => "Wait a minute, then run the same line again.",
             Self::Refused { .. } => {
                 "An install token works once and for a limited time. Make a new line in the dashboard (Servers, Add server)."
@@ -223,7 +226,7 @@ async fn ask_patiently(
 ) -> Result<RegisterResponse, EnrollError> {
     let hub = order.hub.to_url(Family::Http);
     let started = Instant::now();
-    let mut backoff = Backoff::new(random.clone());
+    let mut backoff = Backoff::up_to(LONGEST_PAUSE, random.clone());
     loop {
         let why = match ask(order, request).await {
             Try::Answered(answer) => return read(&hub, &answer),

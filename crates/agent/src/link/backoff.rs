@@ -17,14 +17,21 @@ const REVOKED: (Duration, Duration) = (Duration::from_secs(300), Duration::from_
 #[derive(Debug, Clone)]
 pub struct Backoff {
     failures: u32,
+    last: Duration,
     random: Random,
 }
 
 impl Backoff {
-    /// Starts with a ceiling of one second.
+    /// Ceilings from one second to a minute.
     #[must_use]
     pub const fn new(random: Random) -> Self {
-        Self { failures: 0, random }
+        Self::up_to(LAST, random)
+    }
+
+    /// Ceilings from one second to `last`, where a person waits at a terminal.
+    #[must_use]
+    pub const fn up_to(last: Duration, random: Random) -> Self {
+        Self { failures: 0, last, random }
     }
 
     /// A connection was good: the next failure is the first one.
@@ -34,7 +41,7 @@ impl Backoff {
 
     /// How long to wait after another failure.
     pub fn next_wait(&mut self) -> Duration {
-        let ceiling = ceiling(self.failures);
+        let ceiling = ceiling(self.failures).min(self.last);
         self.failures = self.failures.saturating_add(1);
         self.within(Duration::ZERO, ceiling)
     }
@@ -84,6 +91,8 @@ mod tests {
         assert!(waits.iter().any(|wait| *wait < LAST / 4) && waits.iter().any(|wait| *wait > LAST * 3 / 4));
         backoff.reset();
         assert!(backoff.next_wait() <= FIRST);
+        let mut short = Backoff::up_to(FIRST * 4, Random::system());
+        assert!((0..50).all(|_| short.next_wait() <= FIRST * 4));
     }
 
     #[test]

@@ -122,7 +122,12 @@ async fn addresses(endpoint: &Endpoint) -> Result<Vec<IpAddr>, DialError> {
         builder.build()
     });
     let resolver = resolver.map_err(|error| failed(error.to_string()))?;
-    let found = resolver.lookup_ip(name.as_str()).await.map_err(|error| failed(error.to_string()))?;
+    let found = resolver.lookup_ip(name.as_str()).await.map_err(|error| {
+        if error.is_nx_domain() || error.is_no_records_found() {
+            return failed("there is no such name, or it has no address".to_owned());
+        }
+        failed(error.to_string())
+    })?;
     let addresses = interleave(found.iter().collect());
     if addresses.is_empty() { Err(failed("it has no address".to_owned())) } else { Ok(addresses) }
 }

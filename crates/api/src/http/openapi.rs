@@ -1,5 +1,7 @@
 //! The OpenAPI document: what the slices' routes say, completed with what holds for all of them.
 
+use std::sync::LazyLock;
+
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -36,7 +38,9 @@ pub fn openapi() -> OpenApi {
     responses((status = 200, description = "This document", body = Object))
 )]
 pub(super) async fn openapi_get() -> Response {
-    Json(openapi()).into_response()
+    // Made once: it does not change while the hub runs.
+    static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(openapi);
+    Json(&*DOCUMENT).into_response()
 }
 
 /// Every error of the API.
