@@ -333,10 +333,6 @@ impl Peer {
         self.socket.send(Frame::text(text)).await.unwrap();
     }
 
-    pub async fn ping(&mut self) {
-        self.socket.send(Frame::Ping(Vec::new().into())).await.unwrap();
-    }
-
     pub async fn binary(&mut self, bytes: Vec<u8>) {
         self.socket.send(Frame::binary(bytes)).await.unwrap();
     }
