@@ -167,7 +167,7 @@ impl AgentLink {
     }
 
     /// Which connection of the server this is; the registry tells an old one from a new one by it.
-    pub(super) fn connection(&self) -> u64 {
+    pub(crate) fn connection(&self) -> u64 {
         self.inner.connection
     }
 
@@ -228,7 +228,7 @@ impl AgentLink {
     }
 
     /// Something that the agent sent could not be stored: it has to connect again and resume, in a while.
-    pub(super) fn must_start_over(&self) {
+    pub(crate) fn must_start_over(&self) {
         self.inner.start_over.store(true, Ordering::Relaxed);
     }
 

@@ -12,6 +12,7 @@ use protocol::session::{AgentBuild, Hello, HelloJob, Host, WelcomeBody};
 use protocol::version::{SUBPROTOCOL, VersionRange};
 use protocol::{Envelope, Hex, Message, MessageId, Outgoing, ServerId, WorkspaceId, enroll, signing};
 use ring::{agreement, hkdf, hmac, signature};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -117,6 +118,8 @@ pub enum Refused {
 pub struct RawSocket {
     hub: App,
     socket: WebSocketStream<TcpStream>,
+    /// How far the agent's clock is ahead of the hub's.
+    pub clock_offset_ms: i64,
 }
 
 /// An agent with a session: every frame from the hub is checked against the session key.
@@ -175,7 +178,7 @@ impl RawSocket {
         }
         let request = request.body(()).expect("a request");
         match tokio_tungstenite::client_async(request, stream).await {
-            Ok((socket, _)) => Ok(Self { hub: Arc::clone(hub), socket }),
+            Ok((socket, _)) => Ok(Self { hub: Arc::clone(hub), socket, clock_offset_ms: 0 }),
             Err(tungstenite::Error::Http(response)) => Err(Refused::Status(response.status().as_u16())),
             Err(error) => Err(Refused::Broken(error.to_string())),
         }
@@ -195,7 +198,7 @@ impl RawSocket {
         hello.nonce = Hex(self.hub.random.bytes());
         let (nonce, agent_key) = (hello.nonce, hello.ephemeral_key);
         let id = self.hub.ids.message();
-        let text = text_of(&self.hub, &hello.into(), id, None);
+        let text = self.text_of(&hello.into(), id, None);
         self.send_text(text).await;
 
         let text = loop {
@@ -237,6 +240,22 @@ impl RawSocket {
     #[expect(clippy::expect_used, reason = "a mistake of the test")]
     pub async fn send_binary(&mut self, bytes: Vec<u8>) {
         self.socket.send(Frame::binary(bytes)).await.expect("an open socket");
+    }
+
+    /// Sends bytes that are no WebSocket frame.
+    ///
+    /// # Panics
+    /// When the socket is closed.
+    #[expect(clippy::expect_used, reason = "a mistake of the test")]
+    pub async fn send_rubbish(&mut self, bytes: &[u8]) {
+        self.socket.get_mut().write_all(bytes).await.expect("an open socket");
+    }
+
+    #[expect(clippy::expect_used, reason = "every message can be written")]
+    fn text_of(&self, message: &Message, id: MessageId, reference: Option<MessageId>) -> String {
+        let now = self.hub.now().as_ms() + self.clock_offset_ms;
+        let outgoing = Outgoing::new(message, id, now, reference).expect("a message");
+        outgoing.to_text(None).expect("a text")
     }
 
     /// Waits until the hub closes the connection.
@@ -304,7 +323,7 @@ impl ScriptedAgent {
         // Numbered by hand: ids of the seeded generator are the hub's.
         self.sent += 1;
         let id = MessageId::new(Uuid::from_u128(u128::from(self.sent) | 0xa9e << 100));
-        let text = text_of(&self.raw.hub, &message.into(), id, reference);
+        let text = self.raw.text_of(&message.into(), id, reference);
         self.raw.send_text(text).await;
         id
     }
@@ -395,12 +414,6 @@ impl ScriptedAgent {
         let _ = self.raw.socket.close(None).await;
         while self.raw.next_frame().await.is_some() {}
     }
-}
-
-#[expect(clippy::expect_used, reason = "every message can be written")]
-fn text_of(hub: &App, message: &Message, id: MessageId, reference: Option<MessageId>) -> String {
-    let outgoing = Outgoing::new(message, id, hub.now().as_ms(), reference).expect("a message");
-    outgoing.to_text(None).expect("a text")
 }
 
 /// As protocol.md says, and not taken from the hub's own code.

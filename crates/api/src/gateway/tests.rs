@@ -246,6 +246,34 @@ async fn bad_frames_of_a_session_are_answered_as_the_protocol_says() {
     }
 }
 
+#[tokio::test]
+async fn bytes_that_are_no_frame_are_closed() {
+    let world = World::sqlite().await;
+    // A reserved opcode, a frame that is not masked, a text that is no UTF-8.
+    for (bytes, code) in [
+        (&[0x8f, 0x80, 0, 0, 0, 0][..], 1002),
+        (&[0x81, 0x02, b'{', b'}'], 1002),
+        (&[0x81, 0x81, 0, 0, 0, 0, 0xff], 1007),
+    ] {
+        let mut socket = world.raw().await;
+        socket.send_rubbish(bytes).await;
+        assert_eq!(socket.closed().await.code, Some(code), "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_an_hour_off_is_shown() {
+    let world = World::sqlite().await;
+    let mut socket = world.raw().await;
+    socket.clock_offset_ms = -3_600_000;
+    let mut agent = socket.say_hello(hello()).await;
+    agent.send(Heartbeat::default()).await;
+    agent.settle().await;
+    let shown = world.shown().await;
+    assert_eq!(shown["clock_offset_ms"], -3_600_000);
+    assert_eq!(shown["live"]["at"], json!(world.test.hub.now()), "samples have the hub's time");
+}
+
 fn log(offset: u64, bytes: Option<u32>, text: Option<String>) -> Log {
     let job_id = JobId::new(Uuid::from_u128(77));
     Log { job_id, offset, s: LogStream::Out, at_ms: 0, text, bytes, gap_bytes: None }
