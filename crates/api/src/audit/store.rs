@@ -54,8 +54,9 @@ pub(super) async fn list(
         "select id, workspace_id, at, actor_type, actor_id, actor_name, action, subject_type, subject_id, subject_name,
                 result, ip, user_agent, request_id, details, position, prev_hash, hash
          from audit
-         where workspace_id = $1 and ($2 is null or action = $2) and ($3 is null or actor_id = $3)
-               and ($4 is null or subject_id = $4) and ($5 is null or id < $5)
+         where workspace_id = $1
+               and (cast($2 as text) is null or action = $2) and (cast($3 as text) is null or actor_id = $3)
+               and (cast($4 as text) is null or subject_id = $4) and (cast($5 as text) is null or id < $5)
          order by id desc limit $6"
     ))
     .bind(workspace.to_string())

@@ -54,7 +54,7 @@ pub(super) async fn list(
         "select id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
                 registered_server_id
          from install_tokens
-         where workspace_id = $1 and ($2 is null or id < $2)
+         where workspace_id = $1 and (cast($2 as text) is null or id < $2)
          order by id desc limit $3"
     ))
     .bind(workspace_id.to_string())
