@@ -62,7 +62,7 @@ struct Readiness {
     database: bool,
     /// Samples and logs can be read.
     history: bool,
-    /// Changes are handed on inside the process.
+    /// Changes reach followers. Always true: the bus is a part of this process.
     bus: bool,
 }
 
