@@ -77,13 +77,15 @@ fn end_stray(step: &mut Step<'_>, job: &Job, spooled: protocol::job::SpoolState)
 /// # Errors
 /// When it could not be taken: the agent shall connect again and go on where the hub has stored it.
 pub async fn log(app: &App, link: &AgentLink, log: Log, bytes: Option<Bytes>) -> Result<()> {
+    let length = log.bytes.map_or_else(|| log.text.as_ref().map_or(0, String::len), |bytes| bytes as usize);
+    let end = log.offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
     let live = match app.jobs.live(log.job_id) {
         Some(live) => live,
         None => {
             let job = job_of(app, link, log.job_id).await?;
             let Some(job) = job.filter(|job| !job.state.is_terminal()) else {
                 // Unknown, or ended: the hub has all of it that it will ever want.
-                forget(link, log.job_id, log.offset);
+                forget(link, log.job_id, end);
                 return Ok(());
             };
             Live::get(app, job.id, job.server_id).await?
@@ -91,14 +93,13 @@ pub async fn log(app: &App, link: &AgentLink, log: Log, bytes: Option<Bytes>) ->
     };
     if live.server_id != link.server_id {
         tracing::warn!(server.id = %link.server_id, job.id = %log.job_id, "output of another server's job");
-        forget(link, log.job_id, log.offset);
+        forget(link, log.job_id, end);
         return Ok(());
     }
     let job_id = log.job_id;
     if let Some(log::Missing { expected, offset }) = log::take(app, link, &live, log, bytes).await? {
         let message = format!("the log of job {job_id} goes on at byte {expected}, not at {offset}");
-        // A closed link is no loss: the next welcome says where to go on.
-        let _ = link.send(Message::Error(WireError { code: ErrorCode::Unexpected, message }), None);
+        refuse(link, message);
     }
     Ok(())
 }
@@ -134,7 +135,7 @@ pub async fn done(app: &App, link: &AgentLink, done: JobDone) -> Result<()> {
             log::acknowledge(link, live.job_id, stored);
             let job_id = live.job_id;
             let message = format!("the log of job {job_id} is stored up to byte {expected} only; send the rest first");
-            let _ = link.send(Message::Error(WireError { code: ErrorCode::Unexpected, message }), None);
+            refuse(link, message);
             Ok(())
         }
     }
@@ -205,6 +206,14 @@ async fn job_of(hub: &Hub, link: &AgentLink, id: JobId) -> Result<Option<Job>> {
 /// Tells the agent that the hub needs nothing more of a job. A closed link is no loss: the next welcome says the same.
 fn forget(link: &AgentLink, job_id: JobId, next_offset: u64) {
     let _ = link.send(Ack::Job { job_id, next_offset, done: true }.into(), None);
+}
+
+/// Tells the agent that something before its message is missing. Within a connection nothing is sent twice, so it has to
+/// come again: the welcome says where to go on.
+fn refuse(link: &AgentLink, message: String) {
+    tracing::warn!(server.id = %link.server_id, message, "refused");
+    let _ = link.send(Message::Error(WireError { code: ErrorCode::Unexpected, message }), None);
+    link.must_start_over();
 }
 
 /// Runs a change to its end although the connection that it came over may go away meanwhile.

@@ -47,10 +47,12 @@ pub async fn connected(hub: &Hub, link: &AgentLink, hello: &Hello) -> Result<Vec
         let answer = match known.remove(&entry.job_id) {
             // Unknown here, or named twice: nobody waits for it.
             None => WelcomeJob { job_id: entry.job_id, next_offset: entry.next_offset, done: true },
+            Some(job) if is_stray(&job, entry.state) => {
+                // Not to be forgotten yet: the agent has to end it first.
+                strays.push(job.id);
+                WelcomeJob { job_id: job.id, next_offset: entry.next_offset, done: false }
+            }
             Some(job) if job.state.is_terminal() => {
-                if is_stray(&job, entry.state) {
-                    strays.push(job.id);
-                }
                 WelcomeJob { job_id: job.id, next_offset: job.log.bytes, done: true }
             }
             Some(mut job) => {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::segment::Piece;
 use super::store::{self, Extent};
+use super::tail::Tail;
 use super::text::Carries;
 use crate::error::{Error, Result};
 use crate::gateway::AgentLink;
@@ -24,6 +25,7 @@ pub(in crate::jobs) struct Live {
     pub(in crate::jobs) server_id: ServerId,
     intake: Mutex<Intake>,
     progress: watch::Sender<Progress>,
+    tail: Mutex<Tail>,
     /// The job as it was last written, while it is out.
     job: Mutex<Option<Job>>,
 }
@@ -33,14 +35,22 @@ pub(in crate::jobs) struct Live {
 struct Intake {
     /// Bytes taken, stored or on their way to the database.
     taken: u64,
-    /// A piece beyond `taken` came here and was refused; when it comes again the agent has nothing before it.
-    refused_at: Option<u64>,
+    /// The first piece that was refused since `taken` moved, because something before it was missing.
+    refused: Option<Refused>,
     /// Unfinished characters at `taken`.
     carries: Carries,
     /// The end, until everything before it is stored.
     done: Option<JobDone>,
     /// Whom to tell what is stored.
     link: Option<AgentLink>,
+}
+
+/// A piece that left a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refused {
+    offset: u64,
+    /// The connection that it came over.
+    connection: u64,
 }
 
 /// What followers see.
@@ -84,12 +94,13 @@ impl Live {
     fn at(job_id: JobId, server_id: ServerId, extent: Extent, carries: Carries) -> Arc<Self> {
         let Extent { finish, gap_bytes, kept } = extent;
         let progress = Progress { stored: finish, gap_bytes, kept, ended: false };
-        let intake = Intake { taken: extent.finish, refused_at: None, carries, done: None, link: None };
+        let intake = Intake { taken: extent.finish, refused: None, carries, done: None, link: None };
         Arc::new(Self {
             job_id,
             server_id,
             intake: Mutex::new(intake),
             progress: watch::Sender::new(progress),
+            tail: Mutex::default(),
             job: Mutex::new(None),
         })
     }
@@ -126,9 +137,14 @@ impl Live {
         }
         let mut pieces = Vec::with_capacity(1);
         if piece.offset > intake.taken {
-            // When the agent comes with the same place again, it has nothing before it.
-            let again = intake.refused_at.replace(piece.offset) == Some(piece.offset);
+            let refused = Refused { offset: piece.offset, connection: link.connection() };
+            // Told where to go on by a new welcome, the agent begins at the same place again: it has nothing before it.
+            let again = intake
+                .refused
+                .is_some_and(|before| before.offset == refused.offset && before.connection != refused.connection);
             if !again || piece.end() > MAX_OFFSET {
+                let before = intake.refused.filter(|before| before.connection == refused.connection);
+                intake.refused = before.or(Some(refused));
                 return Ok(Taken::Gap { expected: intake.taken, stored });
             }
             pieces.push(Piece::hole(intake.taken, piece.offset - intake.taken, piece.at_ms));
@@ -140,7 +156,7 @@ impl Live {
         queue(pieces, intake.carries)?;
         intake.taken = taken;
         intake.carries = carries;
-        intake.refused_at = None;
+        intake.refused = None;
         Ok(Taken::New)
     }
 
@@ -176,11 +192,22 @@ impl Live {
         self.progress.borrow().kept
     }
 
+    /// What was just stored, for followers that keep up. Comes before they are woken.
+    pub(super) fn extend_tail(&self, pieces: &[Piece]) {
+        self.tail().extend(pieces);
+    }
+
+    /// See [`Tail::pieces`].
+    pub(super) fn tail_pieces(&self, from: u64, max_bytes: u64) -> Vec<Piece> {
+        self.tail().pieces(from, max_bytes)
+    }
+
     /// Somebody else wrote this log: what is in memory is wrong, and the agent starts over from what is stored.
     pub(super) fn start_over(&self, extent: Extent) -> Option<AgentLink> {
+        self.tail().clear();
         let mut intake = self.intake();
         intake.taken = extent.finish;
-        intake.refused_at = None;
+        intake.refused = None;
         intake.carries = Carries::default();
         intake.done = None;
         self.progress.send_modify(|progress| {
@@ -226,6 +253,10 @@ impl Live {
     pub(in crate::jobs) fn is_idle(&self) -> bool {
         let intake = self.intake();
         intake.done.is_none() && intake.taken == self.progress.borrow().stored
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // Holders of the lock do not panic between two changes that belong together.

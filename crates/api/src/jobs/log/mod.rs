@@ -8,6 +8,7 @@ mod read;
 mod routes;
 mod segment;
 mod store;
+mod tail;
 mod text;
 mod writer;
 

@@ -21,8 +21,9 @@ pub(super) struct Cursor {
     job_id: JobId,
     /// Bytes of the log before it.
     next: u64,
-    /// Unfinished characters there.
+    /// Unfinished characters there, once something was shown.
     carries: Carries,
+    shown: bool,
     /// Segments that the next page is made of, by the size of the last.
     segments: u64,
 }
@@ -60,7 +61,7 @@ pub(super) enum LogStreamName {
 impl Cursor {
     /// The place before the byte at `from`.
     pub(super) fn new(job_id: JobId, from: u64) -> Self {
-        Self { job_id, next: from, carries: Carries::default(), segments: 1 }
+        Self { job_id, next: from, carries: Carries::default(), shown: false, segments: 1 }
     }
 
     /// Bytes of the log before it.
@@ -71,6 +72,14 @@ impl Cursor {
     /// The pieces from here on, of at most `max_bytes`; none where the log ends for now. The cursor does not move: what
     /// is shown of them moves it.
     pub(super) async fn pieces(&mut self, hub: &Hub, max_bytes: u64) -> Result<Vec<Piece>> {
+        if self.shown
+            && let Some(live) = hub.jobs.live(self.job_id)
+        {
+            let pieces = live.tail_pieces(self.next, max_bytes);
+            if !pieces.is_empty() {
+                return Ok(pieces);
+            }
+        }
         let rows = {
             let mut session = hub.history.read().await?;
             let limit = i64::try_from(self.segments).unwrap_or(1);
@@ -110,6 +119,7 @@ impl Cursor {
     /// Goes past a piece and shows it.
     pub(super) fn show(&mut self, piece: &Piece) -> LogChunk {
         self.next = piece.end();
+        self.shown = true;
         LogChunk {
             offset: piece.offset,
             bytes: piece.bytes,

@@ -120,7 +120,7 @@ impl Task {
             // Held until the batch is stored: this is what the budget counts.
             let _budget: Vec<_> = batch.iter().map(|arrival| &arrival._budget).collect();
             let stored = self.encode(&batch).await;
-            save(&hub, stored).await;
+            save(&hub, &batch, stored).await;
         }
     }
 
@@ -201,13 +201,16 @@ fn group(batch: &[Arrival]) -> Vec<Part> {
 }
 
 /// Stores a batch, however often the database refuses.
-async fn save(hub: &App, stored: Vec<Stored>) {
+async fn save(hub: &App, batch: &[Arrival], stored: Vec<Stored>) {
     let mut refused = false;
     loop {
         match commit(hub, &stored).await {
             Ok(outcomes) => {
                 if refused {
                     tracing::info!(jobs = stored.len(), "logs are stored again");
+                }
+                for arrival in batch {
+                    arrival.live.extend_tail(&arrival.pieces);
                 }
                 return tell(hub, stored, outcomes).await;
             }

@@ -144,7 +144,7 @@ async fn streams_gaps_and_bytes_that_are_no_text_are_shown_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn a_piece_that_leaves_a_gap_is_refused_until_the_agent_has_nothing_before_it() {
+async fn a_gap_is_refused_unless_the_agent_has_nothing_to_fill_it_with() {
     for world in worlds().await {
         let mut agent = Agent::new(&world);
         agent.connect(&world.hub).await;
@@ -161,9 +161,15 @@ async fn a_piece_that_leaves_a_gap_is_refused_until_the_agent_has_nothing_before
         agent.send(&world.hub, id, 3, 6).await;
         agent.send(&world.hub, id, 6, 9).await;
         agent.until_acked(id, 9).await;
-        // This one lost bytes with its disk: it comes with the same place again, and the hole is shown.
+        // This one lost bytes with its disk: whatever it is told, it begins behind them, and the hole is shown.
         agent.append(id, b"jklmno");
-        agent.send(&world.hub, id, 12, 15).await;
+        for from in [12, 13, 14] {
+            agent.send(&world.hub, id, from, from + 1).await;
+        }
+        agent.drain();
+        assert_eq!(agent.spool[&id].acked, 9);
+        agent.disconnect(&world.hub).await;
+        assert_eq!(agent.connect(&world.hub).await[0].next_offset, 9);
         agent.send(&world.hub, id, 12, 15).await;
         agent.end(&world.hub, id, EndState::Succeeded, Some(0)).await;
         agent.until_forgotten(id).await;
