@@ -79,6 +79,11 @@ class Mock {
     this.streams.clear();
   }
 
+  // Lets time pass between two things a hub does.
+  pace(ms) {
+    return new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
   cutLogs() {
     for (const stream of this.logStreams) stream.destroy();
     this.logStreams.clear();

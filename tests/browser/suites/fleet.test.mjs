@@ -38,7 +38,7 @@ test('five thousand servers', { timeout: 120_000 }, async (t) => {
     for (let n = 0; n < 60; n += 1) {
       await page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight));
       if ((await page.locator(`[data-row="${SERVERS - 1}"]`).count()) === 1) break;
-      await page.waitForTimeout(150);
+      await mock.pace(150);
     }
     await page.locator(`[data-row="${SERVERS - 1}"]`).waitFor();
     assert.ok((await rowCount()) < 80);
@@ -92,7 +92,7 @@ test('five thousand servers', { timeout: 120_000 }, async (t) => {
         for (const server of mock.servers.slice(0, 500)) {
           mock.emit('server.live', { type: 'server', id: server.id }, { ...server.live, cpu_percent: (n * 7) % 100, at: new Date(Date.now() + n * 60_000).toISOString() }, false);
         }
-        await page.waitForTimeout(20);
+        await mock.pace(20);
       }
     };
     await send(20);

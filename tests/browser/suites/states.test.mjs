@@ -65,7 +65,7 @@ test('a_log_that_is_cut_off_goes_on_where_it_stopped', async (t) => {
   for (let n = 1; n <= 30; n += 1) {
     log.write(`line ${n}\nhalf of `);
     if (n % 10 === 0) mock.cutLogs();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await mock.pace(20);
   }
   mock.finishJob(job, 'succeeded', 0);
   await page.getByText('Complete').waitFor();

@@ -1,3 +1,5 @@
+//! Install tokens, registration and what is handed out, through the API on each engine.
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

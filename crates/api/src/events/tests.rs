@@ -1,3 +1,5 @@
+//! The event stream: order, resume, retention, and what a caller may see.
+
 use std::time::Duration;
 
 use axum::body::Body;

@@ -1,3 +1,5 @@
+//! The request pipeline through the router: origins, bodies, limits, errors, assets.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 

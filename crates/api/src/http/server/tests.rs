@@ -1,3 +1,5 @@
+//! The listener over real sockets: TLS, limits, drain, slow and rubbish clients.
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;

@@ -1257,7 +1257,7 @@ export interface components {
         PolicySource: "absent" | "file" | "unreadable";
         /** @description What the hub needs to work. */
         Readiness: {
-            /** @description Changes are handed on inside the process. */
+            /** @description Changes reach followers. Always true: the bus is a part of this process. */
             bus: boolean;
             /** @description Rows can be read. */
             database: boolean;

@@ -81,8 +81,10 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
   // After every drawing: new lines and newly measured heights both move the end.
   useLayoutEffect(() => {
     const element = scroller.current;
+    (window as any).__log?.push(['effect', total, rows, isFollowing.current, element?.scrollHeight, element?.scrollTop, virtual.getTotalSize(), (element?.firstElementChild as HTMLElement)?.style.height, performance.now() | 0]);
     if (!isFollowing.current || !element) return;
     if (wasScrolledUp(element, lastScroll.current)) {
+ (window as any).__log?.push(['UP']);
       setFollow(false);
       return;
     }
