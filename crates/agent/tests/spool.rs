@@ -42,7 +42,7 @@ async fn binary_output_is_kept_byte_for_byte() {
 #[tokio::test]
 async fn streams_keep_their_order_and_characters_stay_whole() {
     let host = Host::new();
-    let finished = host.sh("for i in 1 2 3 4 5; do echo out $i; sleep 0.01; echo err $i >&2; sleep 0.01; done").await;
+    let finished = host.sh("for i in 1 2 3 4 5; do echo out $i; sleep 0.1; echo err $i >&2; sleep 0.1; done").await;
     let all: Vec<u8> = finished.log.chunks.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
     let expected: String = (1..=5).map(|number| format!("out {number}\nerr {number}\n")).collect();
     assert_eq!(String::from_utf8(all).unwrap(), expected);

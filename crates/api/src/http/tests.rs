@@ -168,7 +168,8 @@ async fn callers_are_told_their_limit_and_held_to_it() {
     assert_eq!(first.header("ratelimit-limit"), "300");
     assert_eq!(first.header("ratelimit-remaining"), "299");
     let mut refused = None;
-    for _ in 0..400 {
+    // More than the burst by far: on a busy machine some of it grows back meanwhile.
+    for _ in 0..2000 {
         let answer = client.get("/v1/nothing").await;
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             refused = Some(answer);
