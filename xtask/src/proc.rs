@@ -5,11 +5,12 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::Signal;
 
 use crate::interrupt::{self, Foreground};
 use crate::{install, paths};
@@ -110,8 +111,9 @@ pub(crate) struct Seen {
     pub(crate) output: String,
 }
 
-/// Runs to the end, shows everything that it prints, and returns it too.
-pub(crate) fn tee(command: &mut Command) -> Result<Seen> {
+/// Runs to the end, shows everything that it prints, and returns it too. What takes longer than `limit` is ended: a run
+/// that hangs must not take the others' results with it.
+pub(crate) fn tee(command: &mut Command, limit: Duration) -> Result<Seen> {
     interrupt::check()?;
     let name = shown(command);
     let (mut reader, writer) = std::io::pipe()?;
@@ -133,7 +135,21 @@ pub(crate) fn tee(command: &mut Command) -> Result<Seen> {
         }
         let _nobody_waits = done.send(());
     });
+    let group = interrupt::pid_of(&child);
+    let (ended, in_time) = channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            let patience = if signal == Signal::SIGTERM { limit } else { Duration::from_secs(15) };
+            if in_time.recv_timeout(patience) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            eprintln!("`{name}` has not ended and gets {signal} (it may take {} s)", limit.as_secs());
+            interrupt::signal_group(group, signal);
+        }
+    });
     let status = child.wait()?;
+    drop(ended);
+    let _ended = watchdog.join();
     // A process that the command left behind may hold the pipe open for ever.
     let _left_behind = finished.recv_timeout(Duration::from_secs(2));
     interrupt::check()?;
@@ -179,8 +195,17 @@ mod tests {
 
     #[test]
     fn tee_returns_both_streams() {
-        let seen = tee(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"])).unwrap();
+        let seen =
+            tee(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]), Duration::from_secs(60)).unwrap();
         assert_eq!(seen.status.code(), Some(3));
         assert!(seen.output.contains("out") && seen.output.contains("err"));
+    }
+
+    #[test]
+    fn tee_ends_what_hangs() {
+        let mut command = Command::new("sh");
+        let seen = tee(command.args(["-c", "echo begins; sleep 1000"]), Duration::from_millis(50)).unwrap();
+        assert!(!seen.status.success());
+        assert_eq!(seen.output, "begins\n");
     }
 }

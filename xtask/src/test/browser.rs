@@ -19,7 +19,7 @@ pub(super) fn tests(run: &mut Run, agent: &Path) -> Result<()> {
         let mut hub = FreshHub::start()?;
         let mut node = proc::command("node");
         node.arg(browser.join("run.mjs")).env("ROADSTEAD_URL", &hub.url).env("ROADSTEAD_SETUP_CODE", &hub.setup_code);
-        let seen = proc::tee(node.env("ROADSTEAD_AGENT_BIN", agent))?;
+        let seen = proc::tee(node.env("ROADSTEAD_AGENT_BIN", agent), LIMIT)?;
         if !seen.status.success() {
             println!("The hub's last words:\n{}", hub.service.tail());
         }
@@ -28,6 +28,9 @@ pub(super) fn tests(run: &mut Run, agent: &Path) -> Result<()> {
         Ok(tally.with_status(seen.status.success()))
     })
 }
+
+/// Several times what a slow machine needs.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// A hub that nobody owns yet.
 struct FreshHub {

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -48,17 +49,20 @@ pub(super) fn tests(run: &mut Run, parts: Parts, agent: &Path) -> Result<()> {
 
     run.tests("Rust tests", || {
         let mut command = runner()?;
-        let seen = proc::tee(command.envs(environment))?;
+        let seen = proc::tee(command.envs(environment), LIMIT)?;
         let tally = Tally::of_nextest(&seen.output).or_else(|| Tally::of_cargo_test(&seen.output));
         Ok(tally.context("the test runner did not say what it ran")?.with_status(seen.status.success()))
     })?;
     drop(postgres);
 
     run.tests("documentation tests", || {
-        let seen = proc::tee(proc::cargo().args(["test", "--quiet", "--workspace", "--doc"]))?;
+        let seen = proc::tee(proc::cargo().args(["test", "--quiet", "--workspace", "--doc"]), LIMIT)?;
         Ok(Tally::of_cargo_test(&seen.output).unwrap_or_default().with_status(seen.status.success()))
     })
 }
+
+/// Several times what a slow machine needs.
+const LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// nextest, installed when it is not there; plain cargo where it cannot be had.
 fn runner() -> Result<Command> {
