@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::{Parts, Run};
 use crate::service::Postgres;
 use crate::tally::Tally;
-use crate::{agent_build, paths, proc, stage, vps_root};
+use crate::{agent_build, digest, paths, proc, stage, vps_root};
 
 /// The agent that the tests use: the one that is shipped, where it may be built.
 pub(super) fn agent(run: &mut Run, parts: Parts) -> Result<PathBuf> {
@@ -55,10 +55,41 @@ pub(super) fn tests(run: &mut Run, parts: Parts, agent: &Path) -> Result<()> {
     })?;
     drop(postgres);
 
+    if !any_documentation_tests()? {
+        return Ok(());
+    }
     run.tests("documentation tests", || {
         let seen = proc::tee(proc::cargo().args(["test", "--quiet", "--workspace", "--doc"]), LIMIT)?;
         Ok(Tally::of_cargo_test(&seen.output).unwrap_or_default().with_status(seen.status.success()))
     })
+}
+
+/// Running none of them would take a minute and more.
+fn any_documentation_tests() -> Result<bool> {
+    for (name, path) in digest::files(&paths::root().join("crates"), &["node_modules", "dist"])? {
+        if name.ends_with(".rs") && has_documentation_test(&std::fs::read_to_string(path)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a block in the documentation is Rust: it opens without another language's name.
+fn has_documentation_test(text: &str) -> bool {
+    let mut inside = false;
+    for line in text.lines() {
+        let line = line.trim_start();
+        let Some(doc) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+            inside = false;
+            continue;
+        };
+        let Some(language) = doc.trim().strip_prefix("```") else { continue };
+        if !inside && matches!(language, "" | "rust" | "no_run" | "should_panic" | "compile_fail") {
+            return true;
+        }
+        inside = !inside;
+    }
+    false
 }
 
 /// Several times what a slow machine needs.
@@ -82,4 +113,16 @@ fn runner() -> Result<Command> {
         cargo.env("CARGO_TERM_COLOR", "always");
     }
     Ok(cargo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_blocks_of_rust_are_tests() {
+        assert!(has_documentation_test("/// Adds.\n/// ```\n/// add(1);\n/// ```\nfn add() {}"));
+        assert!(!has_documentation_test("//! ```text\n//! a drawing\n//! ```\nfn f() {}"));
+        assert!(!has_documentation_test("// ```\nfn f() {}"));
+    }
 }
