@@ -78,18 +78,26 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
   const search = useLogSearch(model, query, goTo, () => setFollow(false));
 
   const lastScroll = useRef({ top: 0, height: 0 });
-  // After every drawing: new lines and newly measured heights both move the end.
-  useLayoutEffect(() => {
+  const stickToEnd = () => {
     const element = scroller.current;
-    (window as any).__log?.push(['effect', total, rows, isFollowing.current, element?.scrollHeight, element?.scrollTop, virtual.getTotalSize(), (element?.firstElementChild as HTMLElement)?.style.height, performance.now() | 0]);
     if (!isFollowing.current || !element) return;
     if (wasScrolledUp(element, lastScroll.current)) {
- (window as any).__log?.push(['UP']);
       setFollow(false);
       return;
     }
     element.scrollTop = element.scrollHeight;
     lastScroll.current = { top: element.scrollTop, height: element.scrollHeight };
+  };
+  // After every drawing, so that a turn of the switch takes effect at once.
+  useLayoutEffect(stickToEnd);
+  // And after every layout that moved the end: the height asked for while drawing may still be that of before.
+  const latestStick = useRef(stickToEnd);
+  latestStick.current = stickToEnd;
+  const [observeSize] = useState(() => (content: HTMLElement | null) => {
+    if (!content) return;
+    const observer = new ResizeObserver(() => latestStick.current());
+    observer.observe(content);
+    return () => observer.disconnect();
   });
 
   const jumpedTo = useRef<string | null>(null);
@@ -212,6 +220,7 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
             <div className="px-4 py-2 font-sans text-fg-3 text-sm">{empty}</div>
           ) : (
             <div
+              ref={observeSize}
               // Rows of the drawing before may reach beyond the end for a moment; the box must not grow by them.
               className={cx('relative overflow-y-clip', wrap ? 'w-full' : 'w-max min-w-full')}
               style={{ height: virtual.getTotalSize() }}
