@@ -23,7 +23,7 @@ export function pagesOf(mock) {
     { name: 'job-timed-out', path: `/jobs/${timedOut.id}#L5-L7`, ready: (page) => page.getByText('Deployed in') },
     { name: 'audit', path: '/audit', ready: (page) => page.getByText('server.update') },
     { name: 'account', path: '/account', ready: (page) => page.getByText('Chrome on Linux') },
-    { name: 'unknown', path: '/no/such/page', ready: (page) => page.getByText('Nothing here') },
+    { name: 'unknown', path: '/no/such/page', ready: (page) => page.getByRole('heading', { name: 'Nothing here' }) },
   ];
 }
 

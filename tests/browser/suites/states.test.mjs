@@ -117,7 +117,7 @@ test('a_session_that_ends_leads_to_signing_in_and_back', async (t) => {
 test('an_unknown_server_and_an_unreachable_hub_say_so', async (t) => {
   const { mock, page } = await world(t, { servers: 1 });
   await page.goto(`${mock.url}/servers/0193c0de-0001-7000-8000-00000000ffff`);
-  await page.getByText('Nothing here').waitFor();
+  await page.getByRole('heading', { name: 'Nothing here' }).waitFor();
   mock.failures.set('/v1/', 503);
   await page.goto(`${mock.url}/servers`);
   await page.getByText('Cannot reach the hub').waitFor({ timeout: 15_000 });
