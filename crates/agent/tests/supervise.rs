@@ -262,7 +262,7 @@ async fn a_unit_of_its_own_ends_as_one_group() {
     let host = Host::new();
     let workers = agent::handover::Workers::forked(host.paths.clone(), unit.program(&host));
     let body = host.body(&command(&format!("cat /proc/self/cgroup; {STAYERS}")));
-    let (ack, job) = workers.submit(body.job_id, host.cmd(&body), None).await;
+    let (ack, job) = workers.submit(body.job_id, host.cmd(&body), None).await.unwrap();
     let mut job = job.unwrap_or_else(|| panic!("{ack:?}"));
     let found = all_stayers(&host, &mut job).await;
     job.cancel(&host.cancel(body.job_id)).await.unwrap();

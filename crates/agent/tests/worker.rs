@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use agent::handover::{HandoverError, Workers};
 use agent::work::wire::Note;
 use protocol::exec::ExecArgs;
 use protocol::job::{Already, CmdOutcome, EndState, RejectCode, SpoolState};
@@ -113,7 +114,7 @@ async fn what_the_hub_did_not_order_is_refused() {
         ("an operators' body that was put in", operators, RejectCode::BadSignature),
     ] {
         let job_id = agent::handover::job_of(&cmd).unwrap();
-        let (ack, job) = host.workers.submit(job_id, cmd, None).await;
+        let (ack, job) = host.workers.submit(job_id, cmd, None).await.unwrap();
         assert_eq!(rejection(&ack), Some(code), "{what}: {ack:?}");
         assert!(job.is_none());
     }
@@ -185,7 +186,8 @@ async fn a_host_clock_ahead_of_the_hub_expires_nothing() {
     let mut body = host.body(&command("true"));
     body.expires_at_ms = now_ms() - hour + 600_000;
     // The job itself brings the time where no worker was told before.
-    let (ack, job) = host.workers.submit(body.job_id, host.cmd(&body), Some(welcome(&host, now_ms() - hour))).await;
+    let (ack, job) =
+        host.workers.submit(body.job_id, host.cmd(&body), Some(welcome(&host, now_ms() - hour))).await.unwrap();
     assert!(job.is_some(), "{ack:?}");
 }
 
@@ -384,4 +386,24 @@ async fn a_control_socket_takes_only_the_hubs_cancel() {
     assert_eq!(finished.done.state, EndState::Cancelled);
     assert_eq!(finished.done.signal, Some(15));
     drop(job);
+}
+
+/// Program files that are no worker: one ends at once, one says nothing for ever.
+#[tokio::test]
+async fn a_worker_without_an_answer_is_told_from_one_that_may_yet_act() {
+    let host = Host::new();
+    let body = host.body(&command("true"));
+    let silent = host.dir.path().join("silent");
+    std::fs::write(&silent, "#!/bin/sh\nexec cat >/dev/null\n").unwrap();
+    std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o755)).unwrap();
+
+    let dead = Workers::forked(host.paths.clone(), "/bin/false");
+    let answer = dead.submit(body.job_id, host.cmd(&body), None).await;
+    assert!(matches!(answer, Err(HandoverError::NoAnswer(_))), "{answer:?}");
+
+    // The clock jumps to the deadline as soon as everything waits.
+    tokio::time::pause();
+    let deaf = Workers::forked(host.paths.clone(), silent);
+    let answer = deaf.submit(body.job_id, host.cmd(&body), None).await;
+    assert!(matches!(answer, Err(HandoverError::Silent(_))), "{answer:?}");
 }

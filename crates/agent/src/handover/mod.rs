@@ -6,7 +6,7 @@
 //! workers.describe().await?.policy                           // for hello
 //! workers.greet(welcome).await?;                             // after a verified welcome: workers learn the hub's time
 //! workers.warm().await;                                      // one spare, so that a job pays one exec
-//! let (ack, job) = workers.submit(job_id, cmd, welcome).await; // answer the hub with `ack`
+//! let (ack, job) = workers.submit(job_id, cmd, welcome).await?; // answer the hub with `ack`
 //! if let Some(mut job) = job {                               // accepted: follow it to its end
 //!     while let Some(note) = job.next().await? { … }         // Spooled(n): read the spool up to n; Done: the end
 //!     job.cancel(&cancel).await?;                            // at any time; `next` may be dropped for it
@@ -23,7 +23,7 @@ use std::io;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use protocol::job::{Already, Cmd, CmdAck, CmdBody, CmdOutcome, RejectCode, Rejected};
+use protocol::job::{Cmd, CmdAck, CmdBody, CmdOutcome};
 use protocol::{Hex, JobId, Signed};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -72,9 +72,13 @@ pub enum HandoverError {
     /// systemd's socket does not answer, or no process could be started.
     #[error("no worker could be reached: {0}")]
     Unreachable(#[source] io::Error),
-    /// The worker went away or said nothing in time.
+    /// The worker that was asked has ended without an answer, or with one that makes no sense. It does nothing any more;
+    /// what it did before is in the spool.
     #[error("the worker gave no answer: {0}")]
     NoAnswer(String),
+    /// The worker that was asked says nothing and lives: it may yet do what it was asked.
+    #[error("the worker has said nothing for {} s", .0.as_secs())]
+    Silent(Duration),
 }
 
 impl Workers {
@@ -142,31 +146,37 @@ impl Workers {
         self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(warm);
     }
 
-    /// Hands a job to a worker and waits for its answer. There always is one; where no worker can be reached it is
-    /// `rejected` with `unavailable`. An accepted job comes with the connection that tells how it goes.
+    /// Hands a job to a worker and waits for its answer. An accepted job comes with the connection that tells how it
+    /// goes. `job_id` is the one that the order names, see [`job_of`]; `welcome` is the session's, which is only passed on
+    /// where no worker has seen it.
     ///
-    /// `job_id` is the one that the order names, see [`job_of`]; `welcome` is the session's, which is only passed on where
-    /// no worker has seen it.
-    pub async fn submit(&self, job_id: JobId, cmd: Cmd, welcome: Option<Signed>) -> (CmdAck, Option<RunningJob>) {
+    /// # Errors
+    /// [`HandoverError`]. After [`HandoverError::Unreachable`] the job has not run; after the others the spool has to be
+    /// asked.
+    pub async fn submit(
+        &self,
+        job_id: JobId,
+        cmd: Cmd,
+        welcome: Option<Signed>,
+    ) -> Result<(CmdAck, Option<RunningJob>), HandoverError> {
         // The semaphore is never closed; were it, starting without a permit would be right.
         let _permit = self.inner.starting.acquire().await.ok();
         let told = *self.inner.told.lock().await;
         let welcome = welcome.filter(|welcome| told != Some(welcome.sig));
         let shown = welcome.as_ref().map(|welcome| welcome.sig);
         let request = Request { v: VERSION, op: Op::Job(Box::new(JobOrder { cmd, welcome })) };
-        match self.ask(&request, ACK_DEADLINE).await {
-            Ok((Note::Ack(ack), connection)) => {
+        match self.ask(&request, ACK_DEADLINE).await? {
+            (Note::Ack(ack), connection) => {
                 if shown.is_some() {
                     *self.inner.told.lock().await = shown;
                 }
                 let running = matches!(ack.outcome, CmdOutcome::Accepted(_))
                     .then(|| RunningJob::new(ack.job_id, connection, self.clone()));
                 self.warm_in(WARM_AT_LAST);
-                (ack, running)
+                Ok((ack, running))
             }
-            Ok((Note::Refused(rejected), _)) => (CmdAck { job_id, outcome: CmdOutcome::Rejected(rejected) }, None),
-            Ok(_) => (unavailable(job_id, "the worker's answer was not understood"), None),
-            Err(error) => (unavailable(job_id, &error.to_string()), None),
+            (Note::Refused(rejected), _) => Ok((CmdAck { job_id, outcome: CmdOutcome::Rejected(rejected) }, None)),
+            _ => Err(HandoverError::NoAnswer("what it said is not an answer to an order".to_owned())),
         }
     }
 
@@ -221,20 +231,37 @@ impl Workers {
     /// Sends `request` to the spare or a new worker and waits for its first note. A spare may have died unnoticed; what
     /// it was asked is asked again of a new one, which is safe because a job is claimed before it runs.
     async fn ask(&self, request: &Request, deadline: Duration) -> Result<(Note, Connection), HandoverError> {
-        let line = request.to_line().map_err(|error| HandoverError::NoAnswer(error.to_string()))?;
+        let line = request.to_line().map_err(|error| HandoverError::Unreachable(error.into()))?;
         let spare = self.inner.spare.lock().await.take();
-        if let Some(mut spare) = spare
-            && let Ok(Ok(Some(note))) = timeout(deadline, spare.exchange(&line)).await
-        {
-            return Ok((note, spare));
+        let mut before = None;
+        if let Some(mut spare) = spare {
+            match hear(&mut spare, &line, deadline).await {
+                Ok(note) => return Ok((note, spare)),
+                Err(error) => before = Some(error),
+            }
         }
-        let mut fresh = self.inner.launcher.open().await.map_err(HandoverError::Unreachable)?;
-        match timeout(deadline, fresh.exchange(&line)).await {
-            Ok(Ok(Some(note))) => Ok((note, fresh)),
-            Ok(Ok(None)) => Err(HandoverError::NoAnswer("it ended at once, see its own log".to_owned())),
-            Ok(Err(error)) => Err(HandoverError::NoAnswer(error.to_string())),
-            Err(_) => Err(HandoverError::NoAnswer(format!("nothing within {} s", deadline.as_secs()))),
+        // A spare that has been asked may have acted: its silence outweighs that no other worker can be had.
+        let mut fresh = match self.inner.launcher.open().await {
+            Ok(fresh) => fresh,
+            Err(error) => return Err(before.unwrap_or(HandoverError::Unreachable(error))),
+        };
+        match hear(&mut fresh, &line, deadline).await {
+            Ok(note) => Ok((note, fresh)),
+            Err(error) => Err(match before {
+                Some(silent @ HandoverError::Silent(_)) => silent,
+                _ => error,
+            }),
         }
+    }
+}
+
+/// Sends `line` to a worker and waits for its first note.
+async fn hear(worker: &mut Connection, line: &[u8], deadline: Duration) -> Result<Note, HandoverError> {
+    match timeout(deadline, worker.exchange(line)).await {
+        Ok(Ok(Some(note))) => Ok(note),
+        Ok(Ok(None)) => Err(HandoverError::NoAnswer("it ended at once, see its own log".to_owned())),
+        Ok(Err(error)) => Err(HandoverError::NoAnswer(error.to_string())),
+        Err(_) => Err(HandoverError::Silent(deadline)),
     }
 }
 
@@ -242,15 +269,4 @@ impl Workers {
 #[must_use]
 pub fn job_of(cmd: &Cmd) -> Option<JobId> {
     serde_json::from_str::<CmdBody>(&cmd.signed.body).ok().map(|body| body.job_id)
-}
-
-/// The answer to a job that the spool knows already.
-#[must_use]
-pub const fn already(job_id: JobId, already: Already) -> CmdAck {
-    CmdAck { job_id, outcome: CmdOutcome::Already(already) }
-}
-
-fn unavailable(job_id: JobId, why: &str) -> CmdAck {
-    let message = format!("{why}; the job has not run. Look at `journalctl -u 'roadstead-work@*'` on the server");
-    CmdAck { job_id, outcome: CmdOutcome::Rejected(Rejected { code: RejectCode::Unavailable, message }) }
 }

@@ -10,7 +10,7 @@ use protocol::job::{Cancel, Cmd, CmdAck, JobDone, Rejected};
 use protocol::{JobId, MessageId, Signed};
 use tokio::sync::{Notify, mpsc};
 
-use crate::handover::{RunningJob, Workers};
+use crate::handover::{HandoverError, RunningJob, Workers};
 use crate::host::tasks::Tasks;
 use crate::work::wire::Note;
 
@@ -55,14 +55,16 @@ pub struct News {
 }
 
 /// A worker's answer to a `cmd`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Answer {
     /// The connection that the `cmd` came over.
     pub session: u64,
     /// The `cmd`.
     pub reference: MessageId,
-    /// What to tell the hub.
-    pub ack: CmdAck,
+    /// The job.
+    pub job_id: JobId,
+    /// What to tell the hub, or why no worker said.
+    pub ack: Result<CmdAck, HandoverError>,
 }
 
 /// Everything that is new.
@@ -94,13 +96,16 @@ impl Followers {
         let (board, workers) = (Arc::clone(&self.board), self.workers.clone());
         board.lock().starting += 1;
         self.tasks.spawn(async move {
-            let (ack, running) = workers.submit(job_id, cmd, Some(welcome)).await;
+            let (ack, running) = match workers.submit(job_id, cmd, Some(welcome)).await {
+                Ok((ack, running)) => (Ok(ack), running),
+                Err(error) => (Err(error), None),
+            };
             // A cancel may be on the heels of the answer: whoever reads the answer finds the job followed.
             let running = running.map(|running| (board.register(job_id), running));
             {
                 let mut state = board.lock();
                 state.starting -= 1;
-                state.answers.push_back(Answer { session, reference, ack });
+                state.answers.push_back(Answer { session, reference, job_id, ack });
             }
             board.changed.notify_one();
             if let Some((cancels, running)) = running {

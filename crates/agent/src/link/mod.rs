@@ -1,5 +1,6 @@
 //! The link: one connection to the hub after the other, for as long as the relay runs.
 
+mod answers;
 pub mod backoff;
 pub mod beat;
 pub mod dial;

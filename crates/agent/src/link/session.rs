@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use protocol::envelope::Outgoing;
-use protocol::job::{CmdAck, CmdOutcome, RejectCode};
 use protocol::session::{Bye, ByeCode, ErrorCode, WireError as Complaint};
 use protocol::{JobId, Message, MessageId, Signed};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,9 +15,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_util::sync::CancellationToken;
 
-use crate::events::Report;
+use crate::link::answers::report_rejection;
 use crate::link::beat::Beat;
-use crate::link::followers::{Answer, Changes, MAX_STARTING, News};
+use crate::link::followers::{Changes, MAX_STARTING, News};
 use crate::link::guard::FrameGuard;
 use crate::link::handshake::Welcomed;
 use crate::link::liveness::Liveness;
@@ -215,37 +214,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    fn take_answer(&mut self, answer: Answer, relay: &mut Relay) {
-        let Answer { session, reference, ack } = answer;
-        let reference = (session == self.number).then_some(reference);
-        match &ack.outcome {
-            CmdOutcome::Accepted(_) => self.outbox.start(ack.job_id, 0, reference, None),
-            CmdOutcome::Already(_) => self.resend(ack.job_id, reference, relay),
-            CmdOutcome::Rejected(rejected) => {
-                log::warn!("job {} was refused: {}", ack.job_id, rejected.message);
-                report_rejection(relay, ack.job_id, rejected.code, &rejected.message);
-            }
-        }
-        // A hub that has reconnected asks again; an answer to an order of another connection would mean nothing to it.
-        if reference.is_some() {
-            self.answer(Message::CmdAck(CmdAck { ..ack }), reference);
-        }
-    }
-
-    /// The hub asks again for a job that it had before: it is told everything again.
-    fn resend(&mut self, job_id: JobId, reference: Option<MessageId>, relay: &mut Relay) {
-        if self.outbox.contains(job_id) {
-            return;
-        }
-        if let Ok(Some(job)) = relay.spool.job(job_id) {
-            let done = end_of(job.phase);
-            if done.is_none() {
-                relay.followers.attach(job_id);
-            }
-            self.outbox.start(job_id, 0, reference, done);
-        }
-    }
-
     fn take_news(&mut self, job_id: JobId, news: News, relay: &mut Relay) {
         if let Some(done) = news.done {
             self.outbox.ended(job_id, done);
@@ -314,18 +282,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.wire.close(1000, "").await;
         }
     }
-}
-
-/// A refusal for a reason of security is more than an answer to the hub: whoever owns the server must hear of it.
-fn report_rejection(relay: &mut Relay, job_id: JobId, code: RejectCode, message: &str) {
-    let name = match code {
-        RejectCode::BadSignature => "bad_signature",
-        RejectCode::WrongServer => "wrong_server",
-        RejectCode::Expired => "expired",
-        RejectCode::PolicyDenied => "policy_denied",
-        _ => return,
-    };
-    relay.events.report(Report::rejected_command(job_id, name, message));
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Host {
 
     pub async fn submit(&self, body: &CmdBody) -> (CmdAck, Option<RunningJob>) {
         let job = self.workers.submit(body.job_id, self.cmd(body), None);
-        tokio::time::timeout(PATIENCE, job).await.expect("an answer")
+        tokio::time::timeout(PATIENCE, job).await.expect("in time").expect("an answer")
     }
 
     /// Runs a command line to its end.
