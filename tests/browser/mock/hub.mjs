@@ -156,11 +156,11 @@ class Mock {
     for (const line of deployLog.slice(0, 9)) this.logs.get(running.id).write(line, line.includes('warning') ? 'err' : 'out');
     running.log.bytes = this.logs.get(running.id).size;
     const actions = [
-      ['session.create', 'session', null, 'ok'], ['server.update', 'server', this.servers[0], 'ok'], ['job.create', 'job', null, 'ok'],
+      ['session.create', 'session', null, 'ok'], ['server.update', 'server', this.servers[0], 'ok'], ['job.create', 'job', this.servers[0], 'ok'],
       ['session.create', 'session', null, 'denied'], ['install_token.create', 'install_token', null, 'ok'], ['server.revoke', 'server', this.servers.at(-1), 'failed'],
     ];
     this.audit = actions.map(([action, type, server, result], n) =>
-      makeAudit(n, now - (n + 1) * 47 * 60_000, action, { type, id: server?.id ?? uuid(5, n), name: server?.name ?? null }, result),
+      makeAudit(n, now - (n + 1) * 47 * 60_000, action, { type, id: type === 'server' ? server.id : uuid(5, n), name: type === 'job' ? 'exec' : (server?.name ?? '') }, result, server?.id),
     );
   }
 
@@ -265,7 +265,7 @@ class Mock {
       case 'GET /v1/jobs/{id}/log':
         return this.readLog(this.job(id), query, request, response);
       case 'GET /v1/audit': {
-        const data = this.audit.filter((entry) => (!query.get('subject_id') || entry.subject.id === query.get('subject_id')) && (!query.get('action') || entry.action === query.get('action')));
+        const data = this.audit.filter((entry) => (!query.get('server_id') || entry.server_id === query.get('server_id')) && (!query.get('action') || entry.action === query.get('action')));
         return { data, next_cursor: null };
       }
       case 'GET /v1/account/sessions':
@@ -282,7 +282,7 @@ class Mock {
   record(method, path) {
     const [, , area, id, verb] = path.split('/');
     const action = `${area.replace(/s$/, '')}.${verb ?? { POST: 'create', PATCH: 'update', DELETE: 'delete' }[method]}`;
-    this.audit.unshift(makeAudit(this.audit.length + 1_000, Date.now(), action, { type: area.replace(/s$/, ''), id: id ?? null, name: null }, 'ok'));
+    this.audit.unshift(makeAudit(this.audit.length + 1_000, Date.now(), action, { type: area.replace(/s$/, ''), id: id ?? '', name: '' }, 'ok', area === 'servers' ? id : undefined));
   }
 
   server(id) {
@@ -340,7 +340,7 @@ class Mock {
     this.tokens.set(token.id, token);
     this.pendingLabels = body.labels ?? {};
     const secret = 'rsi_Jx3nUq7c2Kd9VbQm5Zt1';
-    const command = `curl -fsSk --proto =https ${this.url}/install.sh | sh -s -- --hub ${this.url} --token ${secret} --fingerprint 9f2c6c1e0b5d4a7f8e3b2a190d8c7b6a5f4e3d2c1b0a99887766554433221100`;
+    const command = `curl -fsSk --pinnedpubkey 'sha256//Zm9yIHRoZSBtb2NrIGh1YiBvbmx5LCAzMiBieXRlcyE=' ${this.url}/install.sh | RS_TOKEN=${secret} RS_HUB_KEY=9f2c6c1e0b5d4a7f8e3b2a190d8c7b6a5f4e3d2c1b0a99887766554433221100 sh`;
     return { id: token.id, token: secret, command, expires_at: token.expires_at, hub_fingerprint: '9f2c6c1e0b5d4a7f8e3b2a190d8c7b6a5f4e3d2c1b0a99887766554433221100' };
   }
 
@@ -447,9 +447,9 @@ class Mock {
   }
 }
 
-function makeAudit(n, at, action, subject, result) {
+function makeAudit(n, at, action, subject, result, serverId = null) {
   return {
-    id: uuid(4, n + 1), at: iso(at), actor: { type: 'user', id: uuid(3, 1), name: account.name }, action, subject, result,
+    id: uuid(4, n + 1), at: iso(at), actor: { type: 'user', id: uuid(3, 1), name: account.name }, action, subject, server_id: serverId, result,
     ip: '203.0.113.7', user_agent: 'Mozilla/5.0 Firefox/141.0', request_id: uuid(6, n), details: subject.name ? { name: subject.name } : {},
     prev_hash: null, hash: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
   };

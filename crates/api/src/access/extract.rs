@@ -66,7 +66,7 @@ async fn demand(hub: &Hub, actor: &Actor, node: Node) -> Result<()> {
         return Ok(());
     }
     let mut unit = hub.begin().await?;
-    let subject = Subject { kind: "workspace", id: actor.workspace_id.to_string(), name: String::new() };
+    let subject = Subject::new("workspace", &actor.workspace_id, "");
     let details = json!({ "permission": node.as_str() });
     unit.audit(actor, "access.deny", subject, Outcome::Denied, details).await?;
     unit.commit().await?;

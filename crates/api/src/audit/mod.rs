@@ -56,6 +56,7 @@ pub(crate) async fn record(
         subject_type: subject.kind.to_owned(),
         subject_id: subject.id,
         subject_name: subject.name,
+        server_id: subject.server_id.map(|id| id.to_string()),
         result: outcome,
         ip: actor.origin.ip.clone(),
         user_agent: actor.origin.user_agent.clone(),

@@ -1,6 +1,6 @@
 //! What a record says.
 
-use protocol::WorkspaceId;
+use protocol::{ServerId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -17,6 +17,26 @@ pub struct Subject {
     pub id: String,
     /// Its name at that time.
     pub name: String,
+    /// The server that it is, or is on.
+    pub server_id: Option<ServerId>,
+}
+
+impl Subject {
+    /// What is on no server.
+    pub fn new(kind: &'static str, id: &impl ToString, name: impl Into<String>) -> Self {
+        Self { kind, id: id.to_string(), name: name.into(), server_id: None }
+    }
+
+    /// A server.
+    pub fn server(id: ServerId, name: impl Into<String>) -> Self {
+        Self::new("server", &id, name).on(id)
+    }
+
+    /// The same, on this server.
+    #[must_use]
+    pub fn on(self, server_id: ServerId) -> Self {
+        Self { server_id: Some(server_id), ..self }
+    }
 }
 
 /// How it went.
@@ -47,6 +67,7 @@ pub(super) struct Entry {
     pub(super) subject_type: String,
     pub(super) subject_id: String,
     pub(super) subject_name: String,
+    pub(super) server_id: Option<String>,
     pub(super) result: Outcome,
     pub(super) ip: String,
     pub(super) user_agent: String,
@@ -68,6 +89,8 @@ struct Canonical<'a> {
     actor: [&'a str; 3],
     action: &'a str,
     subject: [&'a str; 3],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_id: Option<&'a str>,
     result: Outcome,
     ip: &'a str,
     user_agent: &'a str,
@@ -86,6 +109,7 @@ impl Entry {
             actor: [&self.actor_type, &self.actor_id, &self.actor_name],
             action: &self.action,
             subject: [&self.subject_type, &self.subject_id, &self.subject_name],
+            server_id: self.server_id.as_deref(),
             result: self.result,
             ip: &self.ip,
             user_agent: &self.user_agent,
@@ -108,6 +132,9 @@ pub(super) struct View {
     /// What was done, `area.verb`.
     action: String,
     subject: Party,
+    /// The server that the subject is, or is on.
+    #[schema(value_type = Option<uuid::Uuid>, required)]
+    server_id: Option<String>,
     result: Outcome,
     /// Where the request came from; empty when the hub itself acted.
     ip: String,
@@ -142,6 +169,7 @@ impl From<Entry> for View {
             actor: Party { r#type: entry.actor_type, id: entry.actor_id, name: entry.actor_name },
             action: entry.action,
             subject: Party { r#type: entry.subject_type, id: entry.subject_id, name: entry.subject_name },
+            server_id: entry.server_id,
             result: entry.result,
             ip: entry.ip,
             user_agent: entry.user_agent,

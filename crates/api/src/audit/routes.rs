@@ -35,6 +35,8 @@ struct ListQuery {
     actor_id: Option<String>,
     /// Only what was done to this thing.
     subject_id: Option<String>,
+    /// Only what was done to this server or to something on it.
+    server_id: Option<String>,
 }
 
 /// What happened in the workspace, newest first
@@ -48,8 +50,8 @@ async fn audit_list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<View>>> {
     let before = query.cursor.as_ref().map(Cursor::key).transpose()?;
-    let ListQuery { limit, action, actor_id, subject_id, .. } = query;
-    let filter = Filter { action, actor_id, subject_id, before };
+    let ListQuery { limit, action, actor_id, subject_id, server_id, .. } = query;
+    let filter = Filter { action, actor_id, subject_id, server_id, before };
     let mut database = hub.db.read().await?;
     let rows = store::list(&mut database.conn(), workspace.resource.id, filter, limit.with_next()).await?;
     let (rows, next_cursor) = cut(rows, limit, |row| row.id.clone())?;

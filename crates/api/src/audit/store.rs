@@ -10,8 +10,8 @@ use crate::sql;
 pub(super) async fn insert(conn: &mut Conn<'_>, entry: Entry) -> Result<(), DbError> {
     conn.query(sql!(
         "insert into audit (id, workspace_id, at, actor_type, actor_id, actor_name, action, subject_type, subject_id,
-                            subject_name, result, ip, user_agent, request_id, details)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+                            subject_name, server_id, result, ip, user_agent, request_id, details)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
     ))
     .bind(entry.id)
     .bind(entry.workspace_id.to_string())
@@ -23,6 +23,7 @@ pub(super) async fn insert(conn: &mut Conn<'_>, entry: Entry) -> Result<(), DbEr
     .bind(entry.subject_type)
     .bind(entry.subject_id)
     .bind(entry.subject_name)
+    .bind(entry.server_id)
     .bind(entry.result)
     .bind(entry.ip)
     .bind(entry.user_agent)
@@ -39,6 +40,7 @@ pub(super) struct Filter {
     pub(super) action: Option<String>,
     pub(super) actor_id: Option<String>,
     pub(super) subject_id: Option<String>,
+    pub(super) server_id: Option<String>,
     /// Records older than this one.
     pub(super) before: Option<String>,
 }
@@ -52,17 +54,19 @@ pub(super) async fn list(
 ) -> Result<Vec<Entry>, DbError> {
     conn.query(sql!(
         "select id, workspace_id, at, actor_type, actor_id, actor_name, action, subject_type, subject_id, subject_name,
-                result, ip, user_agent, request_id, details, position, prev_hash, hash
+                server_id, result, ip, user_agent, request_id, details, position, prev_hash, hash
          from audit
          where workspace_id = $1
                and (cast($2 as text) is null or action = $2) and (cast($3 as text) is null or actor_id = $3)
-               and (cast($4 as text) is null or subject_id = $4) and (cast($5 as text) is null or id < $5)
-         order by id desc limit $6"
+               and (cast($4 as text) is null or subject_id = $4) and (cast($5 as text) is null or server_id = $5)
+               and (cast($6 as text) is null or id < $6)
+         order by id desc limit $7"
     ))
     .bind(workspace.to_string())
     .bind(filter.action)
     .bind(filter.actor_id)
     .bind(filter.subject_id)
+    .bind(filter.server_id)
     .bind(filter.before)
     .bind(limit)
     .fetch_all()
@@ -73,7 +77,7 @@ pub(super) async fn list(
 pub(super) async fn unchained(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Entry>, DbError> {
     conn.query(sql!(
         "select id, workspace_id, at, actor_type, actor_id, actor_name, action, subject_type, subject_id, subject_name,
-                result, ip, user_agent, request_id, details, position, prev_hash, hash
+                server_id, result, ip, user_agent, request_id, details, position, prev_hash, hash
          from audit where position is null order by id limit $1"
     ))
     .bind(limit)
@@ -85,7 +89,7 @@ pub(super) async fn unchained(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Ent
 pub(super) async fn chained_after(conn: &mut Conn<'_>, position: i64, limit: i64) -> Result<Vec<Entry>, DbError> {
     conn.query(sql!(
         "select id, workspace_id, at, actor_type, actor_id, actor_name, action, subject_type, subject_id, subject_name,
-                result, ip, user_agent, request_id, details, position, prev_hash, hash
+                server_id, result, ip, user_agent, request_id, details, position, prev_hash, hash
          from audit where position > $1 order by position limit $2"
     ))
     .bind(position)

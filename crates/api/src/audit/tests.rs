@@ -14,12 +14,18 @@ async fn subjects(client: &Client, query: &str) -> Vec<String> {
     answer.json()["data"].as_array().unwrap().iter().map(id).collect()
 }
 
+/// The server that every other thing is on.
+fn on_server() -> protocol::ServerId {
+    protocol::ServerId::new(uuid::Uuid::from_u128(77))
+}
+
 /// Records `n` things that were done to `thing-0` … in the owner's workspace.
 async fn record_some(hub: &TestHub, n: usize) {
     let mut unit = hub.hub.begin().await.unwrap();
     let home = crate::workspaces::home(&mut unit.conn()).await.unwrap().unwrap();
     for index in 0..n {
-        let subject = Subject { kind: "thing", id: format!("thing-{index}"), name: "Thing".to_owned() };
+        let subject = Subject::new("thing", &format!("thing-{index}"), "Thing");
+        let subject = if index % 2 == 0 { subject.on(on_server()) } else { subject };
         let details = json!({ "index": index, "text": "ä \" \\ \u{1f600}" });
         unit.audit(&Actor::system(home), "thing.change", subject, Outcome::Ok, details).await.unwrap();
         hub.clock.advance(std::time::Duration::from_millis(1));
@@ -55,6 +61,8 @@ async fn lists_are_filtered_and_paged() {
         let newest_first = ["thing-4", "thing-3", "thing-2", "thing-1", "thing-0"];
         assert_eq!(subjects(&owner, "?action=thing.change").await, newest_first);
         assert_eq!(subjects(&owner, "?subject_id=thing-3").await, ["thing-3"]);
+        assert_eq!(subjects(&owner, &format!("?server_id={}", on_server())).await, ["thing-4", "thing-2", "thing-0"]);
+        assert_eq!(subjects(&owner, "?server_id=another").await, [""; 0]);
         assert_eq!(subjects(&owner, "?action=nothing").await, [""; 0]);
         let user = owner.get("/v1/auth/session").await.json()["user"]["id"].as_str().unwrap().to_owned();
         assert_eq!(subjects(&owner, &format!("?actor_id={user}")).await, [user]);
@@ -92,7 +100,7 @@ async fn what_is_rolled_back_was_never_recorded() {
         let owner = hub.owner().await;
         let mut unit = hub.hub.begin().await.unwrap();
         let home = crate::workspaces::home(&mut unit.conn()).await.unwrap().unwrap();
-        let subject = Subject { kind: "thing", id: String::new(), name: String::new() };
+        let subject = Subject::new("thing", &"", "");
         unit.audit(&Actor::system(home), "thing.change", subject, Outcome::Ok, json!({})).await.unwrap();
         drop(unit);
         assert_eq!(subjects(&owner, "?action=thing.change").await, [""; 0]);
@@ -145,11 +153,21 @@ async fn after(damage: &'static str) -> (Value, Value) {
 #[tokio::test]
 async fn every_tampering_is_noticed() {
     let changed = |position: i64| (json!(position), json!(format!("the record at position {position} was changed")));
-    for column in ["actor_name", "action", "subject_id", "result", "ip", "user_agent", "request_id", "details", "hash"]
-    {
+    for column in [
+        "actor_name",
+        "action",
+        "subject_id",
+        "server_id",
+        "result",
+        "ip",
+        "user_agent",
+        "request_id",
+        "details",
+        "hash",
+    ] {
         let damage = match column {
             "result" => "update audit set result = 'denied' where position = 3".to_owned(),
-            column => format!("update audit set {column} = {column} || 'x' where position = 3"),
+            column => format!("update audit set {column} = coalesce({column}, '') || 'x' where position = 3"),
         };
         assert_eq!(after(damage.leak()).await, changed(3), "{column}");
     }

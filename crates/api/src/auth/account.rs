@@ -81,7 +81,7 @@ pub(super) async fn change_password(hub: &Hub, person: &Person, current: &Passwo
     if let Err(refusal) = hub.auth.throttle.admit(hub.now(), &actor.origin.ip, &key) {
         return Err(refuse(hub, actor.origin.clone(), refusal).await);
     }
-    let subject = Subject { kind: "user", id: person.user.id.to_string(), name: person.user.name.clone() };
+    let subject = Subject::new("user", &person.user.id, person.user.name.as_str());
     if !hub.auth.hashing.matches(Some(account.password_hash), current).await? {
         let mut unit = hub.begin().await?;
         let details = json!({ "reason": "wrong password" });

@@ -171,7 +171,7 @@ fn owned_already() -> Error {
 }
 
 fn subject(user: &User) -> Subject {
-    Subject { kind: "user", id: user.id.to_string(), name: user.name.clone() }
+    Subject::new("user", &user.id, user.name.as_str())
 }
 
 #[cfg(test)]

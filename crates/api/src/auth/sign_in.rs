@@ -102,7 +102,7 @@ pub(super) async fn sign_out(hub: &Hub, person: &Person) -> Result<()> {
 
 /// What a session is called in records.
 pub(super) fn subject(id: SessionId) -> Subject {
-    Subject { kind: "session", id: id.to_string(), name: String::new() }
+    Subject::new("session", &id, "")
 }
 
 async fn record_failure(hub: &Hub, origin: RequestOrigin, user: Option<User>) -> Result<()> {
@@ -114,7 +114,7 @@ async fn record_failure(hub: &Hub, origin: RequestOrigin, user: Option<User>) ->
     let workspaces = workspaces::of_user(&mut unit.conn(), user.id).await?;
     for workspace in workspaces {
         let actor = Actor::anonymous(workspace.id, origin.clone());
-        let subject = Subject { kind: "user", id: user.id.to_string(), name: user.name.clone() };
+        let subject = Subject::new("user", &user.id, user.name.as_str());
         unit.audit(&actor, "auth.login", subject, Outcome::Failed, json!({ "reason": "wrong password" })).await?;
     }
     unit.commit().await
@@ -141,7 +141,7 @@ async fn record_stranger(hub: &Hub, origin: RequestOrigin, outcome: Outcome, rea
         0 => json!({ "reason": reason }),
         more => json!({ "reason": reason, "unrecorded_before": more }),
     };
-    let subject = Subject { kind: "hub", id: String::new(), name: String::new() };
+    let subject = Subject::new("hub", &"", "");
     unit.audit(&Actor::anonymous(home, origin), "auth.login", subject, outcome, details).await?;
     unit.commit().await
 }

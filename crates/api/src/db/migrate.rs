@@ -56,6 +56,7 @@ pub const MIGRATIONS: &[Step] = steps! {
     5 both "0005_enrollment",
     6 both "0006_jobs",
     7 both "0007_idempotency",
+    8 both "0008_audit_server",
     101 each "0101_samples",
     102 each "0102_job_log",
 };

@@ -108,7 +108,7 @@ impl InstallToken {
 
     /// As a subject of audit records.
     pub(super) fn subject(&self) -> audit::Subject {
-        audit::Subject { kind: "install_token", id: self.id.to_string(), name: self.name.clone().unwrap_or_default() }
+        audit::Subject::new("install_token", &self.id, self.name.as_deref().unwrap_or_default())
     }
 }
 

@@ -85,7 +85,7 @@ async fn admit(
     store::set_registered(&mut unit.conn(), token.id, server.id).await?;
     let actor = Actor::agent(server.workspace_id, server.id, server.name.clone(), origin.clone());
     let details = json!({ "server_id": server.id, "reconnected": token.server_id.is_some() });
-    unit.audit(&actor, "install_token.use", token.subject(), Outcome::Ok, details).await?;
+    unit.audit(&actor, "install_token.use", token.subject().on(server.id), Outcome::Ok, details).await?;
     unit.announce(Change {
         workspace_id: server.workspace_id,
         kind: "install_token.used",

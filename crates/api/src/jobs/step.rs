@@ -140,7 +140,7 @@ impl<'h> Step<'h> {
 
     /// Records who did what to the job.
     pub(super) async fn audit(&mut self, actor: &Actor, action: &'static str, job: &Job) -> Result<()> {
-        let subject = Subject { kind: "job", id: job.id.to_string(), name: job.definition.kind.clone() };
+        let subject = Subject::new("job", &job.id, job.definition.kind.as_str()).on(job.server_id);
         let mut details = json!({ "server_id": job.server_id, "state": job.state.as_str() });
         if let (Some(details), Some(exit_code)) = (details.as_object_mut(), job.exit_code) {
             details.insert("exit_code".to_owned(), exit_code.into());

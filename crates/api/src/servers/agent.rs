@@ -177,7 +177,7 @@ async fn store_report(hub: &Hub, unit: &mut Unit<'_>, actor: &Actor, server_name
         "at": report.at,
         "data": report.data,
     });
-    let subject = Subject { kind: "server", id: report.server_id.to_string(), name: server_name.to_owned() };
+    let subject = Subject::server(report.server_id, server_name);
     unit.audit(actor, "security.event", subject, Outcome::Ok, details.clone()).await?;
     unit.announce(Change {
         workspace_id: actor.workspace_id,

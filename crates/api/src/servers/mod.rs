@@ -256,5 +256,5 @@ async fn reload(unit: &mut Unit<'_>, server: &Server) -> Result<Server> {
 }
 
 fn subject(server: &Server) -> Subject {
-    Subject { kind: "server", id: server.id.to_string(), name: server.name.clone() }
+    Subject::server(server.id, server.name.as_str())
 }

@@ -268,7 +268,7 @@ async fn a_revoked_server_can_be_enrolled_again() {
         unit.audit(
             &crate::access::Actor::system(world.workspace_id),
             "server.enroll",
-            crate::audit::Subject { kind: "server", id: server.server_id.to_string(), name: "web".into() },
+            crate::audit::Subject::server(server.server_id, "web"),
             crate::audit::Outcome::Ok,
             json!({}),
         )

@@ -651,6 +651,11 @@ export interface components {
             prev_hash: string | null;
             request_id: string;
             result: components["schemas"]["AuditResult"];
+            /**
+             * Format: uuid
+             * @description The server that the subject is, or is on.
+             */
+            server_id: string | null;
             subject: components["schemas"]["AuditParty"];
             user_agent: string;
         };
@@ -1148,6 +1153,11 @@ export interface components {
                 prev_hash: string | null;
                 request_id: string;
                 result: components["schemas"]["AuditResult"];
+                /**
+                 * Format: uuid
+                 * @description The server that the subject is, or is on.
+                 */
+                server_id: string | null;
                 subject: components["schemas"]["AuditParty"];
                 user_agent: string;
             }[];
@@ -1793,6 +1803,8 @@ export interface operations {
                 actor_id?: string;
                 /** @description Only what was done to this thing. */
                 subject_id?: string;
+                /** @description Only what was done to this server or to something on it. */
+                server_id?: string;
             };
             header?: never;
             path?: never;

@@ -6,6 +6,7 @@ export interface AuditFilter {
   action?: string;
   actor_id?: string;
   subject_id?: string;
+  server_id?: string;
 }
 
 export function auditQuery(filter: AuditFilter) {

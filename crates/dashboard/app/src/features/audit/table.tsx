@@ -4,6 +4,7 @@ import { ChevronRight, ScrollText } from 'lucide-react';
 import { useState } from 'react';
 import { toApiError } from '@/api/error';
 import type { AuditEntry } from '@/api/types';
+import { ServerName } from '@/features/jobs/job-list';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { Code } from '@/kit/code-block';
@@ -55,7 +56,13 @@ export function AuditTable({
             </thead>
             <tbody>
               {entries.map((entry) => (
-                <EntryRows key={entry.id} entry={entry} onActor={onActor} onAction={onAction} />
+                <EntryRows
+                  key={entry.id}
+                  entry={entry}
+                  ofOneServer={filter.server_id !== undefined}
+                  onActor={onActor}
+                  onAction={onAction}
+                />
               ))}
             </tbody>
           </Table>
@@ -74,11 +81,13 @@ export function AuditTable({
 
 interface EntryRowsProps {
   entry: AuditEntry;
+  /** Whether the list is of one server only, whose name needs no repeating. */
+  ofOneServer: boolean;
   onActor?: (id: string) => void;
   onAction?: (action: string) => void;
 }
 
-function EntryRows({ entry, onActor, onAction }: EntryRowsProps) {
+function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
   const [isOpen, setIsOpen] = useState(false);
   const actorName = entry.actor.name || (entry.actor.id ? shortId(entry.actor.id) : t('audit.nobody'));
   return (
@@ -116,6 +125,12 @@ function EntryRows({ entry, onActor, onAction }: EntryRowsProps) {
         </Td>
         <Td className="hidden truncate text-fg-2 sm:table-cell">
           <SubjectLink subject={entry.subject} />
+          {entry.server_id && entry.subject.type !== 'server' && !ofOneServer && (
+            <>
+              {' · '}
+              <ServerName id={entry.server_id} />
+            </>
+          )}
         </Td>
         <Td>
           <Badge tone={entry.result === 'ok' ? 'ok' : entry.result === 'denied' ? 'warn' : 'bad'}>

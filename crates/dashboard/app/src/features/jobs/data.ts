@@ -85,7 +85,10 @@ export function useJobActions(job: Job) {
 
 const NAMES_FOR_MS = 60_000;
 
-/** A server's name for a job's row: the first page of servers answers for most, one request for each of the others. */
+/**
+ * A server's name for a job's row: the first page of servers answers for most, one request for each of the others.
+ * Empty until it is known; the end of the id when there is no such server any more.
+ */
 export function useServerName(id: string): string {
   const names = useQuery({
     queryKey: [...keys.serverLists(), 'names'],
@@ -103,7 +106,9 @@ export function useServerName(id: string): string {
     enabled: names.isSuccess && known === undefined,
     staleTime: NAMES_FOR_MS,
   });
-  return known ?? one.data ?? shortId(id);
+  if (known !== undefined) return known;
+  if (names.isPending || (names.isSuccess && one.isPending)) return '';
+  return one.data ?? shortId(id);
 }
 
 /** What the job runs, in one line. */

@@ -1,8 +1,8 @@
 import { useParams } from '@tanstack/react-router';
 import { AuditTable } from '@/features/audit/table';
 
-/** Everything that was done to this server, by whom. */
+/** Everything that was done to this server and on it, by whom. */
 export function ActivityTab() {
   const { serverId } = useParams({ from: '/inside/servers/$serverId' });
-  return <AuditTable filter={{ subject_id: serverId }} />;
+  return <AuditTable filter={{ server_id: serverId }} />;
 }
