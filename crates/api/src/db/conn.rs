@@ -41,6 +41,20 @@ impl Conn<'_> {
         self.query_built(sql.replace("{in}", &list))
     }
 
+    /// Starts an `insert` of `count` rows from a text made by `sql!` that ends with one row of `columns` placeholders;
+    /// the caller binds row after row.
+    pub fn query_rows(&mut self, sql: &'static str, columns: usize, count: usize) -> Stmt<'_> {
+        let mut text = sql.to_owned();
+        for row in 1..count {
+            let first = row * columns + 1;
+            let places = (first..first + columns).map(|index| format!("${index}")).collect::<Vec<_>>().join(", ");
+            text.push_str(", (");
+            text.push_str(&places);
+            text.push(')');
+        }
+        self.query_built(text)
+    }
+
     /// Starts a statement whose text was assembled from registered parts and placeholders only, never from input.
     #[expect(clippy::disallowed_methods, reason = "the door for texts that placeholders were generated into")]
     pub fn query_built(&mut self, sql: String) -> Stmt<'_> {

@@ -119,13 +119,13 @@ impl Db {
     #[expect(clippy::disallowed_methods, reason = "`begin` must not be cancelled half-way, and it ends by itself")]
     pub async fn write(&self) -> Result<Tx, DbError> {
         // A cancelled `begin` leaves a PostgreSQL connection inside a transaction for its next borrower (sqlx 0.9), so
-        // waiting for a connection may be cancelled, beginning may not.
+        // waiting for a connection may be cancelled, beginning may not. SQLite's thread undoes what nobody waits for,
+        // before it does anything else.
         let joined = |error: tokio::task::JoinError| DbError::Unavailable(sqlx::Error::Io(error.into()));
         Ok(Tx(match &self.0 {
             Pools::Sqlite { writer, .. } => {
                 let conn = writer.acquire().await?;
-                let begin = Transaction::begin(conn, Some(SqlStr::from_static("BEGIN IMMEDIATE")));
-                TxArm::Sqlite(tokio::spawn(begin).await.map_err(joined)??)
+                TxArm::Sqlite(Transaction::begin(conn, Some(SqlStr::from_static("BEGIN IMMEDIATE"))).await?)
             }
             Pools::Postgres(pool) => {
                 let conn = pool.acquire().await?;
@@ -192,13 +192,13 @@ impl Tx {
     /// When it could not be made durable: nothing of it happened.
     #[expect(clippy::disallowed_methods, reason = "`commit` must not be cancelled half-way, and it ends by itself")]
     pub async fn commit(self) -> Result<(), DbError> {
-        let commit = async move {
-            match self.0 {
-                TxArm::Sqlite(tx) => tx.commit().await,
-                TxArm::Postgres(tx) => tx.commit().await,
+        let done = match self.0 {
+            // Once its thread has the order it carries it out, whoever waits.
+            TxArm::Sqlite(tx) => tx.commit().await,
+            TxArm::Postgres(tx) => {
+                tokio::spawn(tx.commit()).await.map_err(|error| DbError::Unavailable(sqlx::Error::Io(error.into())))?
             }
         };
-        let done = tokio::spawn(commit).await;
-        Ok(done.map_err(|error| DbError::Unavailable(sqlx::Error::Io(error.into())))??)
+        Ok(done?)
     }
 }

@@ -250,3 +250,29 @@ async fn a_schema_of_a_newer_version_is_refused() {
         assert!(error.contains("newer version of Roadstead"), "{error}");
     }
 }
+
+/// Whoever asked for a transaction may go away at any point of it.
+#[tokio::test]
+async fn a_transaction_given_up_at_any_point_leaves_the_database_usable() {
+    for database in [Some(sqlite().await), postgres().await].into_iter().flatten() {
+        for polls in 0..40 {
+            let given_up = async {
+                let mut tx = database.main.write().await.unwrap();
+                tx.conn().query_built(format!("create table t{polls} (n bigint)")).execute().await.unwrap();
+                tx.commit().await.unwrap();
+            };
+            let mut given_up = Box::pin(given_up);
+            for _ in 0..polls {
+                if futures_util::poll!(&mut given_up).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(given_up);
+            let mut tx = database.main.write().await.unwrap();
+            tx.conn().query_built(format!("create table u{polls} (n bigint)")).execute().await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(rows(&database.main, format!("select cast(count(*) as text) from u{polls}")).await, [["0"]]);
+        }
+    }
+}

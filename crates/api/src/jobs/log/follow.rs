@@ -59,7 +59,7 @@ struct Follower {
     job: Job,
     phase: Phase,
     pieces: VecDeque<Piece>,
-    rest: VecDeque<LogChunk>,
+    rest: VecDeque<LogChunk<'static>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

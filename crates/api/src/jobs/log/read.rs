@@ -1,5 +1,7 @@
 //! Reads a log from any byte on, a page at a time: no connection and little memory is held between two pages.
 
+use std::borrow::Cow;
+
 use protocol::JobId;
 use protocol::job::LogStream;
 use serde::Serialize;
@@ -30,7 +32,7 @@ pub(super) struct Cursor {
 
 /// A piece of a log with its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct LogChunk {
+pub(super) struct LogChunk<'p> {
     /// Bytes of the log before it.
     pub(super) offset: u64,
     /// Bytes of the log that it takes. Its text may have another length: a character that is split over two chunks
@@ -42,7 +44,7 @@ pub(super) struct LogChunk {
     /// When it was read, by the host's clock.
     pub(super) at: Timestamp,
     /// The output.
-    pub(super) text: String,
+    pub(super) text: Cow<'p, str>,
     /// This many bytes of output were dropped here, because there were too many or because they were lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gap_bytes: Option<u64>,
@@ -56,6 +58,13 @@ pub(super) enum LogStreamName {
     Out,
     Err,
     Sys,
+}
+
+impl LogChunk<'_> {
+    /// The same, without the piece that it shows.
+    pub(super) fn into_owned(self) -> LogChunk<'static> {
+        LogChunk { text: Cow::Owned(self.text.into_owned()), ..self }
+    }
 }
 
 impl Cursor {
@@ -117,7 +126,7 @@ impl Cursor {
     }
 
     /// Goes past a piece and shows it.
-    pub(super) fn show(&mut self, piece: &Piece) -> LogChunk {
+    pub(super) fn show<'p>(&mut self, piece: &'p Piece) -> LogChunk<'p> {
         self.next = piece.end();
         self.shown = true;
         LogChunk {
@@ -136,8 +145,16 @@ impl Cursor {
     }
 
     /// The log ends here: characters that were never finished.
-    pub(super) fn finish(&mut self, at: Timestamp) -> Vec<LogChunk> {
+    pub(super) fn finish(&mut self, at: Timestamp) -> Vec<LogChunk<'static>> {
         let rest = self.carries.finish().into_iter();
-        rest.map(|(stream, text)| LogChunk { offset: self.next, bytes: 0, stream, at, text, gap_bytes: None }).collect()
+        rest.map(|(stream, text)| LogChunk {
+            offset: self.next,
+            bytes: 0,
+            stream,
+            at,
+            text: text.into(),
+            gap_bytes: None,
+        })
+        .collect()
     }
 }

@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Flag {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LogPage {
     /// Its chunks, in order.
-    data: Vec<LogChunk>,
+    data: Vec<LogChunk<'static>>,
     /// Where the next part starts: what to send as `from`.
     next_offset: u64,
     /// The job has ended and this part reaches the end of its log.
@@ -136,7 +136,7 @@ async fn page(app: &App, job: &Job, from: u64, end: u64, limit: u64) -> Result<L
         }
         for piece in &pieces {
             left = left.saturating_sub(piece.bytes);
-            data.push(cursor.show(piece));
+            data.push(cursor.show(piece).into_owned());
         }
     }
     let complete = job.state.is_terminal() && cursor.next() >= end;

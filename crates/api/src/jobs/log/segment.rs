@@ -116,68 +116,37 @@ pub(super) struct Row {
 #[derive(Debug)]
 pub(super) struct Builder {
     start: u64,
-    finish: u64,
-    gap_bytes: u64,
     carries: Carries,
-    last_at_ms: i64,
-    pieces: usize,
-    index: Vec<u8>,
-    data: Vec<u8>,
+    pieces: Vec<Piece>,
+    /// Bytes of their data.
+    bytes: usize,
 }
 
 impl Builder {
     /// A segment that begins at `start` with these unfinished characters.
     pub(super) fn new(start: u64, carries: Carries) -> Self {
-        Self {
-            start,
-            finish: start,
-            gap_bytes: 0,
-            carries,
-            last_at_ms: 0,
-            pieces: 0,
-            index: Vec::new(),
-            data: Vec::new(),
-        }
+        Self { start, carries, pieces: Vec::new(), bytes: 0 }
     }
 
     /// Appends a piece, which begins where the last one ended.
     pub(super) fn push(&mut self, piece: &Piece) {
-        let hole = piece.bytes > 0 && piece.data.is_empty();
-        self.index.push(if hole { HOLE } else { number_of(piece.stream) });
-        let since = piece.at_ms.wrapping_sub(self.last_at_ms);
-        push_number(&mut self.index, ((since << 1) ^ (since >> 63)).cast_unsigned());
-        push_number(&mut self.index, piece.bytes);
-        if hole || piece.stream == LogStream::Sys {
-            push_number(&mut self.index, piece.gap_bytes);
-        }
-        self.data.extend_from_slice(&piece.data);
-        self.last_at_ms = piece.at_ms;
-        self.finish = piece.end();
-        self.gap_bytes = self.gap_bytes.saturating_add(piece.gap_bytes);
-        self.pieces += 1;
+        self.bytes += piece.data.len();
+        self.pieces.push(piece.clone());
     }
 
     /// Whether the next piece should go to another segment.
     pub(super) fn is_full(&self) -> bool {
-        self.data.len() >= FULL || self.pieces >= MAX_PIECES
+        self.bytes >= FULL || self.pieces.len() >= MAX_PIECES
     }
 
     /// Bytes of output so far.
-    pub(super) fn len(&self) -> usize {
-        self.data.len()
+    pub(super) const fn len(&self) -> usize {
+        self.bytes
     }
 
     /// The row. Without a compressor that works it is stored as it is.
     pub(super) fn finish(self, compressor: &mut Option<zstd::bulk::Compressor<'static>>) -> Row {
-        let mut plain = Vec::with_capacity(32 + self.index.len() + self.data.len());
-        plain.push(VERSION);
-        for part in self.carries.parts() {
-            plain.push(u8::try_from(part.len()).unwrap_or(0));
-            plain.extend_from_slice(part);
-        }
-        push_number(&mut plain, u64::try_from(self.index.len()).unwrap_or(u64::MAX));
-        plain.extend_from_slice(&self.index);
-        plain.extend_from_slice(&self.data);
+        let plain = self.plain();
         let compressed = match compressor {
             Some(compressor) if plain.len() >= COMPRESS_FROM => compressor.compress(&plain).ok(),
             _ => None,
@@ -186,7 +155,40 @@ impl Builder {
             Some(compressed) if compressed.len() < plain.len() => (Encoding::Zstd, compressed),
             _ => (Encoding::Plain, plain),
         };
-        Row { start: self.start, finish: self.finish, gap_bytes: self.gap_bytes, encoding, data }
+        let finish = self.pieces.last().map_or(self.start, Piece::end);
+        let gap_bytes = self.pieces.iter().fold(0, |sum: u64, piece| sum.saturating_add(piece.gap_bytes));
+        Row { start: self.start, finish, gap_bytes, encoding, data }
+    }
+
+    fn plain(&self) -> Vec<u8> {
+        let index = self.index();
+        let mut plain = Vec::with_capacity(32 + index.len() + self.bytes);
+        plain.push(VERSION);
+        for part in self.carries.parts() {
+            plain.push(u8::try_from(part.len()).unwrap_or(0));
+            plain.extend_from_slice(part);
+        }
+        push_number(&mut plain, u64::try_from(index.len()).unwrap_or(u64::MAX));
+        plain.extend_from_slice(&index);
+        self.pieces.iter().for_each(|piece| plain.extend_from_slice(&piece.data));
+        plain
+    }
+
+    fn index(&self) -> Vec<u8> {
+        let mut index = Vec::with_capacity(16 * self.pieces.len());
+        let mut last_at_ms = 0;
+        for piece in &self.pieces {
+            let hole = piece.bytes > 0 && piece.data.is_empty();
+            index.push(if hole { HOLE } else { number_of(piece.stream) });
+            let since = piece.at_ms.wrapping_sub(last_at_ms);
+            push_number(&mut index, ((since << 1) ^ (since >> 63)).cast_unsigned());
+            push_number(&mut index, piece.bytes);
+            if hole || piece.stream == LogStream::Sys {
+                push_number(&mut index, piece.gap_bytes);
+            }
+            last_at_ms = piece.at_ms;
+        }
+        index
     }
 }
 

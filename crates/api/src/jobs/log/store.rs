@@ -72,6 +72,26 @@ pub(super) async fn append(conn: &mut Conn<'_>, job_id: JobId, row: Row) -> Resu
     }
 }
 
+/// Appends segments to the one that was appended before in the same transaction.
+pub(super) async fn append_more(conn: &mut Conn<'_>, job_id: JobId, rows: &[Row]) -> Result<(), DbError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let text =
+        sql!("insert into job_log (job_id, start, finish, gap_bytes, encoding, data) values ($1, $2, $3, $4, $5, $6)");
+    let insert = conn.query_rows(text, 6, rows.len());
+    let insert = rows.iter().fold(insert, |insert, row| {
+        insert
+            .bind(job_id.to_string())
+            .bind(signed(row.start))
+            .bind(signed(row.finish))
+            .bind(signed(row.gap_bytes))
+            .bind(row.encoding.as_number())
+            .bind(row.data.clone())
+    });
+    insert.execute().await.map(drop)
+}
+
 /// How far the log of a job goes.
 pub(super) async fn extent(conn: &mut Conn<'_>, job_id: JobId) -> Result<Extent, DbError> {
     let (finish, gap_bytes, kept) = conn
@@ -127,18 +147,7 @@ pub(super) async fn replace(conn: &mut Conn<'_>, job_id: JobId, row: Row) -> Res
         .bind(signed(row.finish))
         .execute()
         .await?;
-    conn.query(sql!(
-        "insert into job_log (job_id, start, finish, gap_bytes, encoding, data) values ($1, $2, $3, $4, $5, $6)"
-    ))
-    .bind(job_id.to_string())
-    .bind(signed(row.start))
-    .bind(signed(row.finish))
-    .bind(signed(row.gap_bytes))
-    .bind(row.encoding.as_number())
-    .bind(row.data)
-    .execute()
-    .await?;
-    Ok(())
+    append_more(conn, job_id, &[row]).await
 }
 
 /// The last segment of a log.

@@ -63,19 +63,17 @@ impl Carries {
         *carried = Tail::new(unfinished(&whole));
     }
 
-    /// The text of the next bytes of a stream.
-    pub(super) fn text(&mut self, stream: LogStream, bytes: &[u8]) -> String {
+    /// The text of the next bytes of a stream: they themselves where they are whole characters, as nearly always.
+    pub(super) fn text<'b>(&mut self, stream: LogStream, bytes: &'b [u8]) -> Cow<'b, str> {
         let carried = self.of(stream);
         let whole = whole(carried, bytes);
-        let tail = unfinished(&whole);
-        let text = whole.get(..whole.len() - tail.len()).unwrap_or_default();
-        // Nearly always valid, and checking that alone is several times faster than looking for what is not.
-        let text = match std::str::from_utf8(text) {
-            Ok(text) => text.to_owned(),
-            Err(_) => String::from_utf8_lossy(text).into_owned(),
-        };
-        *carried = Tail::new(tail);
-        text
+        let tail = Tail::new(unfinished(&whole));
+        let length = whole.len() - usize::from(tail.len);
+        *carried = tail;
+        match whole {
+            Cow::Borrowed(bytes) => shown(bytes.get(..length).unwrap_or_default()),
+            Cow::Owned(bytes) => Cow::Owned(shown(bytes.get(..length).unwrap_or_default()).into_owned()),
+        }
     }
 
     /// What stays unfinished when the log ends here.
@@ -89,6 +87,11 @@ impl Carries {
 
 /// Every stream.
 pub(super) const STREAMS: [LogStream; 3] = [LogStream::Out, LogStream::Err, LogStream::Sys];
+
+/// Checking that everything is valid is several times faster than looking for what is not.
+fn shown(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
 
 fn whole<'b>(carried: &Tail, bytes: &'b [u8]) -> Cow<'b, [u8]> {
     if carried.len == 0 { Cow::Borrowed(bytes) } else { Cow::Owned([carried.as_slice(), bytes].concat()) }

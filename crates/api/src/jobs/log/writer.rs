@@ -250,10 +250,12 @@ async fn append(conn: &mut Conn<'_>, part: &Stored, now: Timestamp) -> Result<Op
         growth.finish = row.finish;
         growth.gap_bytes = growth.gap_bytes.saturating_add(row.gap_bytes);
         growth.kept = growth.kept.saturating_add(row.kept());
-        if !store::append(conn, job_id, row.clone()).await? {
-            return Ok(None);
-        }
     }
+    let Some((first, more)) = part.rows.split_first() else { return Ok(Some(growth)) };
+    if !store::append(conn, job_id, first.clone()).await? {
+        return Ok(None);
+    }
+    store::append_more(conn, job_id, more).await?;
     let kept = part.live.kept().saturating_add(growth.kept);
     growth.dropped = limit::shorten(conn, job_id, kept, limit::KEPT, now).await?;
     Ok(Some(growth))
