@@ -8,8 +8,10 @@ pub mod limits;
 pub mod reader;
 pub mod writer;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 use protocol::JobId;
@@ -31,6 +33,8 @@ const KEPT_JOBS: usize = 50;
 pub struct Spool {
     dir: Dir,
     boot_id: String,
+    /// Acknowledged jobs whose log is still here, once that was looked up.
+    kept: Mutex<Option<BTreeSet<JobId>>>,
 }
 
 /// A job in the spool.
@@ -78,7 +82,7 @@ impl Spool {
     /// # Errors
     /// When there is no such directory.
     pub fn open(path: &Path, boot_id: impl Into<String>) -> io::Result<Self> {
-        Ok(Self { dir: Dir::open(path)?, boot_id: boot_id.into() })
+        Ok(Self { dir: Dir::open(path)?, boot_id: boot_id.into(), kept: Mutex::default() })
     }
 
     /// Corrects the running kernel's id, once a worker has said what it is.
@@ -155,7 +159,7 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => other.map(drop)?,
         }
-        self.prune()
+        self.prune(job_id)
     }
 
     /// Records what the absence of an end means, for a job whose worker is dead: what is lost today must not be called
@@ -180,12 +184,18 @@ impl Spool {
     }
 
     /// Ids of version 7 sort by time: the last 50 are the newest.
-    fn prune(&self) -> io::Result<()> {
-        let mut kept: Vec<JobId> = self.job_ids()?.into_iter().filter(|id| self.is_acknowledged(*id)).collect();
-        kept.sort_unstable();
-        let surplus = kept.len().saturating_sub(KEPT_JOBS);
-        for job_id in kept.into_iter().take(surplus) {
-            let dir = self.dir.open_dir(job_id.to_string())?;
+    fn prune(&self, acknowledged: JobId) -> io::Result<()> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = match &mut *kept {
+            Some(kept) => kept,
+            // Looked up once only: this directory may hold thousands of empty places until the next sweep.
+            None => kept.insert(self.job_ids()?.into_iter().filter(|id| self.is_acknowledged(*id)).collect()),
+        };
+        kept.insert(acknowledged);
+        while kept.len() > KEPT_JOBS
+            && let Some(job_id) = kept.pop_first()
+        {
+            let Some(dir) = self.open_job(job_id)? else { continue };
             for entry in dir.entries()? {
                 dir.remove(&entry)?;
             }
