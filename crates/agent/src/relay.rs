@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use protocol::heartbeat::Heartbeat;
+use protocol::job::RejectCode;
 use protocol::policy::{PolicySource, PolicySummary};
 use protocol::session::{AgentBuild, Host};
 use protocol::{Hex, JobId};
@@ -12,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::events::Events;
+use crate::events::{Events, Report};
 use crate::handover::{HandoverError, Workers};
 use crate::host::clock::Clock;
 use crate::host::ids::Ids;
@@ -219,6 +220,18 @@ impl Relay {
     pub(crate) fn next_session(&mut self) -> u64 {
         self.sessions += 1;
         self.sessions
+    }
+
+    /// A refusal for a reason of security is more than an answer to the hub: whoever owns the server must hear of it.
+    pub(crate) fn report_rejection(&mut self, job_id: JobId, code: RejectCode, message: &str) {
+        let name = match code {
+            RejectCode::BadSignature => "bad_signature",
+            RejectCode::WrongServer => "wrong_server",
+            RejectCode::Expired => "expired",
+            RejectCode::PolicyDenied => "policy_denied",
+            _ => return,
+        };
+        self.events.report(Report::rejected_command(job_id, name, message));
     }
 
     /// The hub has everything of this job.

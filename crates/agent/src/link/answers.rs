@@ -4,7 +4,6 @@ use protocol::job::{Already, CmdAck, CmdOutcome, RejectCode, Rejected};
 use protocol::{JobId, Message, MessageId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::events::Report;
 use crate::handover::HandoverError;
 use crate::link::followers::Answer;
 use crate::link::outbox::end_of;
@@ -28,7 +27,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             CmdOutcome::Already(_) => self.resend(ack.job_id, reference, relay),
             CmdOutcome::Rejected(rejected) => {
                 log::warn!("job {} was refused: {}", ack.job_id, rejected.message);
-                report_rejection(relay, ack.job_id, rejected.code, &rejected.message);
+                relay.report_rejection(ack.job_id, rejected.code, &rejected.message);
             }
         }
         // A hub that has reconnected asks again; an answer to an order of another connection would mean nothing to it.
@@ -64,18 +63,6 @@ fn known_or_not_run(job_id: JobId, error: &HandoverError, relay: &Relay) -> Opti
         Ok(None) | Err(_) => return None,
     };
     Some(CmdAck { job_id, outcome })
-}
-
-/// A refusal for a reason of security is more than an answer to the hub: whoever owns the server must hear of it.
-pub(super) fn report_rejection(relay: &mut Relay, job_id: JobId, code: RejectCode, message: &str) {
-    let name = match code {
-        RejectCode::BadSignature => "bad_signature",
-        RejectCode::WrongServer => "wrong_server",
-        RejectCode::Expired => "expired",
-        RejectCode::PolicyDenied => "policy_denied",
-        _ => return,
-    };
-    relay.events.report(Report::rejected_command(job_id, name, message));
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_util::sync::CancellationToken;
 
-use crate::link::answers::report_rejection;
 use crate::link::beat::Beat;
 use crate::link::followers::{Changes, MAX_STARTING, News};
 use crate::link::guard::FrameGuard;
@@ -210,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.take_news(job_id, news, relay);
         }
         for (job_id, rejected) in refused {
-            report_rejection(relay, job_id, rejected.code, &rejected.message);
+            relay.report_rejection(job_id, rejected.code, &rejected.message);
         }
     }
 
