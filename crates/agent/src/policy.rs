@@ -29,7 +29,6 @@ use crate::spool::Limits;
 use crate::trust::check_owner;
 
 const MAX_FILE: usize = 64 << 10;
-const ALL_TIERS: [Tier; 3] = [Tier::Read, Tier::Typed, Tier::Root];
 
 /// What the host allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +86,7 @@ impl Policy {
         }
         let (rules, tier, name) = (&self.rules, kind.tier(), kind.name());
         if rules.tiers.as_ref().is_some_and(|tiers| !tiers.contains(&tier)) {
-            return Err(format!("the policy of this server does not allow jobs of the tier {}", tier_name(tier)));
+            return Err(format!("the policy of this server does not allow jobs of the tier {}", tier.name()));
         }
         if rules.kinds.as_ref().is_some_and(|kinds| !kinds.iter().any(|allowed| allowed == name)) {
             return Err(format!("the policy of this server does not allow {name}"));
@@ -96,7 +95,7 @@ impl Policy {
             return Err(format!(
                 "the policy of this server asks for an operator's signature on jobs of the tier {}, and this agent cannot \
                  check one yet",
-                tier_name(tier)
+                tier.name()
             ));
         }
         match kind {
@@ -124,10 +123,14 @@ impl Policy {
         let is_denied = |name: &&str| kinds.is_some_and(|kinds| !kinds.iter().any(|allowed| allowed == name));
         PolicySummary {
             source: self.source,
-            tiers: if nothing { Vec::new() } else { self.rules.tiers.clone().unwrap_or_else(|| ALL_TIERS.to_vec()) },
+            tiers: if nothing { Vec::new() } else { self.rules.tiers.clone().unwrap_or_else(|| Tier::ALL.to_vec()) },
             denied_kinds: JobKind::NAMES.iter().copied().filter(is_denied).map(str::to_owned).collect(),
             require_operator_signature: self.rules.require_operator_signature.clone(),
             problem: self.problem.clone(),
+            file: None,
+            hub: None,
+            hub_seq: 0,
+            operators: Vec::new(),
         }
     }
 }
@@ -152,14 +155,6 @@ impl Rules {
 
 fn is_plain(path: &Path) -> bool {
     path.is_absolute() && !path.components().any(|component| component == Component::ParentDir)
-}
-
-const fn tier_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Read => "read",
-        Tier::Typed => "typed",
-        Tier::Root => "root",
-    }
 }
 
 /// The file's text; `None` when there is no file.

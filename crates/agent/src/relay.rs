@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::heartbeat::Heartbeat;
 use protocol::job::RejectCode;
-use protocol::policy::{PolicySource, PolicySummary};
+use protocol::policy::PolicySummary;
 use protocol::session::{AgentBuild, Host};
 use protocol::{Hex, JobId};
 use tokio::signal::unix::{SignalKind, signal};
@@ -258,13 +258,7 @@ impl Relay {
                 description.policy
             }
             // Without a worker nothing can be done on this host, whatever the policy says.
-            Err(error) => PolicySummary {
-                source: PolicySource::Unreadable,
-                tiers: Vec::new(),
-                denied_kinds: Vec::new(),
-                require_operator_signature: Vec::new(),
-                problem: Some(error.to_string()),
-            },
+            Err(error) => PolicySummary::unusable(error.to_string()),
         }
     }
 

@@ -47,3 +47,7 @@ pub const CLOCK_SKEW: &str = "clock.skew";
 pub const SECURITY_BAD_LICENSE: &str = "security.bad_license";
 /// The agent's queue of events was full; data: {count}.
 pub const EVENTS_DROPPED: &str = "events.dropped";
+/// The hub's key was replaced by the one it named as its successor; data: {old_key_id, new_key_id}.
+pub const SECURITY_HUB_KEY_ROTATED: &str = "security.hub_key_rotated";
+/// A change of the hub's own restrictions that does not count; data: {code, message}.
+pub const SECURITY_BAD_RESTRICTION: &str = "security.bad_restriction";

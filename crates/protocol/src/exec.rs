@@ -10,6 +10,8 @@ pub const MAX_COMMAND: usize = 64 << 10;
 pub const MAX_ARGV: usize = 1024;
 /// Most environment variables.
 pub const MAX_ENV: usize = 256;
+/// Shortest secret, bytes: masking a shorter one would mask half of the log.
+pub const MIN_SECRET: usize = 6;
 /// Longest standard input, bytes.
 pub const MAX_STDIN: usize = 64 << 10;
 /// Argument vector and environment together, bytes.
@@ -31,6 +33,9 @@ pub struct ExecArgs {
     /// Added to a small clean environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// As `env`, but the values are secrets: the log shows `***` in their place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, String>,
     /// User to run as; root when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -87,8 +92,23 @@ impl ExecArgs {
         if self.env.iter().any(|(name, value)| !is_env_name(name) || value.contains('\0')) {
             reject("env", "must have names of letters, digits and underscores, and values without NUL");
         }
+        if self.env.len() + self.secret_env.len() > MAX_ENV {
+            reject("secret_env", &format!("and env together must not have more than {MAX_ENV} variables"));
+        }
+        if self.secret_env.iter().any(|(name, value)| !is_env_name(name) || value.contains('\0')) {
+            reject("secret_env", "must have names of letters, digits and underscores, and values without NUL");
+        }
+        if self.secret_env.values().any(|value| value.trim().len() < MIN_SECRET) {
+            reject(
+                "secret_env",
+                &format!("must have values of at least {MIN_SECRET} bytes: shorter ones cannot be masked"),
+            );
+        }
+        if self.secret_env.keys().any(|name| self.env.contains_key(name)) {
+            reject("secret_env", "must not name a variable that env names too");
+        }
         let total = self.argv.iter().flatten().map(String::len).sum::<usize>()
-            + self.env.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
+            + self.env.iter().chain(&self.secret_env).map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
         if total > MAX_ARGS_TOTAL {
             reject("argv", &format!("and env together must not be longer than {MAX_ARGS_TOTAL} bytes"));
         }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::hex::Hex;
 use crate::ids::{EventId, JobId, ServerId};
+use crate::limits::JobLimits;
 use crate::signing::Signed;
 
 /// hub → agent: a job. `body` is a [`CmdBody`] signed under [`crate::signing::CMD`].
@@ -34,6 +35,9 @@ pub struct CmdBody {
     pub args: Box<RawValue>,
     /// Seconds the job may run.
     pub timeout_s: u32,
+    /// What it may take of the server.
+    #[serde(default, skip_serializing_if = "JobLimits::is_none")]
+    pub limits: JobLimits,
     /// Not to be started after this moment (hub's clock, Unix milliseconds); fixed when the job was made.
     pub expires_at_ms: i64,
     /// On whose behalf.
@@ -105,6 +109,8 @@ pub enum RejectCode {
     Expired,
     /// The host's policy does not allow it.
     PolicyDenied,
+    /// The host's policy asks for a person's own signature, and there is none that counts.
+    OperatorSignature,
     /// The agent does not know this kind.
     UnknownKind,
     /// The arguments do not fit the kind.

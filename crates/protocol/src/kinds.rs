@@ -69,6 +69,14 @@ impl JobKind {
         }
     }
 
+    /// The user of the host that it runs as.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        match self {
+            Self::Exec(args) => args.user.as_deref().unwrap_or("root"),
+        }
+    }
+
     /// How much power over the host it takes.
     #[must_use]
     pub const fn tier(&self) -> Tier {

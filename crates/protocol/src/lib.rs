@@ -24,7 +24,10 @@ pub mod heartbeat;
 pub mod job;
 pub mod kinds;
 pub mod license;
+pub mod limits;
+pub mod operator;
 pub mod policy;
+pub mod request;
 pub mod session;
 pub mod signing;
 

@@ -5,6 +5,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::event::Event;
 use crate::heartbeat::{Heartbeat, Watch};
 use crate::job::{Ack, Cancel, Cmd, CmdAck, JobDone, Log};
+use crate::request::{Request, Response};
 use crate::session::{Bye, Hello, WireError};
 use crate::signing::Signed;
 
@@ -48,10 +49,16 @@ macro_rules! messages {
     };
 }
 
-/// The signed answer to `hello`; its body is a [`crate::session::WelcomeBody`].
+/// The signed answer to `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct Welcome(pub Signed);
+pub struct Welcome {
+    /// A [`crate::session::WelcomeBody`].
+    #[serde(flatten)]
+    pub signed: Signed,
+    /// Each a [`crate::session::KeyRotationBody`], oldest first: how the hub's key came to be the one that signs this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<Signed>,
+}
 
 messages! {
     /// agent → hub: first frame of a connection.
@@ -76,6 +83,10 @@ messages! {
     Event(Event) = "event",
     /// hub → agent: stored durably, may be forgotten.
     Ack(Ack) = "ack",
+    /// either way: do or tell something now.
+    Request(Request) = "request",
+    /// either way: the answer to a request.
+    Response(Response) = "response",
     /// either way: the message named in `ref` was not taken.
     Error(WireError) = "error",
     /// either way: the connection is about to be closed on purpose.

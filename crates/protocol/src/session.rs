@@ -104,6 +104,17 @@ pub struct WelcomeBody {
     pub desired: Desired,
 }
 
+/// How a hub's signing key names its successor: signed by the old key under [`crate::signing::KEY_ROTATION`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRotationBody {
+    /// The key that signs this.
+    pub old_key_id: Hex<8>,
+    /// The Ed25519 key that counts from now on, in place of the old one.
+    pub new_key: Hex<32>,
+    /// When, Unix milliseconds.
+    pub at_ms: i64,
+}
+
 /// The hub's build and clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HubInfo {

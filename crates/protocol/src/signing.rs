@@ -13,6 +13,10 @@ pub const CMD: &str = "roadstead-cmd-v1\0";
 pub const CANCEL: &str = "roadstead-cancel-v1\0";
 /// Prefix under which a licence body is signed.
 pub const LICENSE: &str = "roadstead-license-v1\0";
+/// Prefix under which the hub's restrictions of a host are signed.
+pub const RESTRICT: &str = "roadstead-restrict-v1\0";
+/// Prefix under which a hub's key names its successor.
+pub const KEY_ROTATION: &str = "roadstead-key-rotation-v1\0";
 /// HKDF-SHA256 info of the session key; the salt is the hello's nonce, the input the X25519 secret.
 pub const SESSION_KEY_INFO: &str = "roadstead-session-v1";
 /// Domain of [`mac_input`] for text frames.
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn prefixes_differ_and_end_with_nul() {
-        let prefixes = [WELCOME, CMD, CANCEL, LICENSE, TEXT_MAC, BINARY_TAG];
+        let prefixes = [WELCOME, CMD, CANCEL, LICENSE, RESTRICT, KEY_ROTATION, TEXT_MAC, BINARY_TAG];
         for (index, prefix) in prefixes.iter().enumerate() {
             assert!(prefix.ends_with('\0'));
             assert!(!prefixes.iter().skip(index + 1).any(|other| other == prefix));

@@ -17,10 +17,13 @@ use protocol::job::{
     Log, LogStream, RejectCode, Rejected, SpoolState,
 };
 use protocol::license::LicenseBody;
+use protocol::limits::JobLimits;
 use protocol::message::Welcome;
-use protocol::policy::{PolicySource, PolicySummary, Tier};
+use protocol::policy::{OperatorKey, PolicySource, PolicySummary, RestrictBody, Rules, Tier};
+use protocol::request::{LICENSE_SET, POLICY_RESTRICT, Request, Response, TOKEN_ROTATE};
 use protocol::session::{
-    AgentBuild, Bye, ByeCode, Desired, ErrorCode, Hello, HelloJob, Host, HubInfo, WelcomeBody, WelcomeJob, WireError,
+    AgentBuild, Bye, ByeCode, Desired, ErrorCode, Hello, HelloJob, Host, HubInfo, KeyRotationBody, WelcomeBody,
+    WelcomeJob, WireError,
 };
 use protocol::version::VersionRange;
 use protocol::{Envelope, EventId, Hex, JobId, Message, MessageId, Outgoing, ServerId, Signed, WorkspaceId};
@@ -73,10 +76,32 @@ fn samples() -> Vec<(&'static str, Message)> {
         kind: "exec".into(),
         args: to_raw_value(&json!({ "command": "uname -a" })).unwrap(),
         timeout_s: 3600,
+        limits: JobLimits::NONE,
         expires_at_ms: 1_763_786_400_000,
         actor: Actor { kind: "user".into(), id: uuid(9).to_string(), name: "Ada".into() },
         op_body_sha256: None,
     };
+    let limited = CmdBody {
+        limits: JobLimits {
+            cpu_percent: Some(150),
+            memory_bytes: Some(268_435_456),
+            pids: Some(64),
+            io_weight: Some(10),
+            nice: Some(5),
+        },
+        ..cmd.clone()
+    };
+    let rotation = KeyRotationBody { old_key_id: Hex([7; 8]), new_key: Hex([6; 32]), at_ms: 1_763_700_000_000 };
+    let rules = Rules {
+        tiers: Some(vec![Tier::Read, Tier::Typed]),
+        kinds: Some(vec!["exec".into()]),
+        users: Some(vec!["www-data".into()]),
+        paths: Some(vec!["/srv".into()]),
+        require_operator_signature: vec![Tier::Root],
+    };
+    let restrict = RestrictBody { server_id: server(), seq: 3, rules: rules.clone() };
+    let request =
+        |method: &str, params: Value| Request { method: method.into(), params, deadline_ms: 1_763_700_030_000 };
     let host = Host {
         hostname: "vps-1".into(),
         os: "debian".into(),
@@ -93,7 +118,18 @@ fn samples() -> Vec<(&'static str, Message)> {
         tiers: vec![Tier::Read, Tier::Typed],
         denied_kinds: vec!["exec".into()],
         require_operator_signature: vec![Tier::Root],
+        file: None,
+        hub: None,
+        hub_seq: 0,
+        operators: vec![],
         problem: None,
+    };
+    let restricted = PolicySummary {
+        file: Some(Rules::default()),
+        hub: Some(rules),
+        hub_seq: 3,
+        operators: vec![OperatorKey { fingerprint: "SHA256:abc".into(), comment: "ada@example.test".into() }],
+        ..policy(PolicySource::File)
     };
     let hello = |full: bool| Hello {
         agent: AgentBuild { version: "0.1.0".into(), target: "x86_64-linux".into(), sha256: Hex([5; 32]) },
@@ -161,7 +197,8 @@ fn samples() -> Vec<(&'static str, Message)> {
     vec![
         ("hello", hello(true).into()),
         ("hello.minimal", hello(false).into()),
-        ("welcome", Welcome(signed(&welcome)).into()),
+        ("welcome", Welcome { signed: signed(&welcome), rotations: vec![] }.into()),
+        ("welcome.rotated", Welcome { signed: signed(&welcome), rotations: vec![signed(&rotation)] }.into()),
         ("heartbeat", heartbeat.clone().into()),
         ("heartbeat.plain", Heartbeat { containers: None, sites: None, ..heartbeat }.into()),
         ("watch", Watch { interval_ms: 1000, ttl_s: 30 }.into()),
@@ -170,6 +207,13 @@ fn samples() -> Vec<(&'static str, Message)> {
             "cmd.operator",
             Cmd { signed: signed(&cmd), op_body: Some("{}".into()), op_sigs: vec!["-----BEGIN SSH".into()] }.into(),
         ),
+        ("cmd.limits", Cmd { signed: signed(&limited), op_body: None, op_sigs: vec![] }.into()),
+        ("request.license_set", request(LICENSE_SET, serde_json::to_value(signed(&license)).unwrap()).into()),
+        ("request.policy_restrict", request(POLICY_RESTRICT, serde_json::to_value(signed(&restrict)).unwrap()).into()),
+        ("request.token_rotate", request(TOKEN_ROTATE, json!({ "token": format!("rsa_{}", "x".repeat(43)) })).into()),
+        ("response", Response::done().into()),
+        ("response.policy", Response::with(serde_json::to_value(&restricted).unwrap()).into()),
+        ("response.error", Response::refused("unknown_method", "unknown method \"dance\"").into()),
         ("cmd_ack.accepted", ack(CmdOutcome::Accepted(Accepted { started_at_ms: 1_763_700_001_000 })).into()),
         (
             "cmd_ack.rejected",
@@ -283,7 +327,8 @@ fn unknown_fields_are_ignored_everywhere() {
     for (name, message) in samples() {
         let mut value = envelope_of(&message);
         // Free-form JSON and one-of objects keep what they are given.
-        let free_form = matches!(name, "event" | "job_done.failed") || name.starts_with("cmd_ack");
+        let free_form = matches!(name, "event" | "job_done.failed")
+            || ["cmd_ack", "request", "response"].iter().any(|prefix| name.starts_with(prefix));
         if free_form {
             value["extra"] = json!(1);
             value["payload"]["extra"] = json!(1);

@@ -201,7 +201,7 @@ where
         };
         let no_hub = |error: DecodeError| HandshakeError::NoHub(error.to_string());
         match Envelope::decode(&text).map_err(no_hub)?.message().map_err(no_hub)? {
-            Message::Welcome(welcome) => return Ok(welcome.0),
+            Message::Welcome(welcome) => return Ok(welcome.signed),
             Message::Bye(bye) => return Err(HandshakeError::Bye(bye)),
             Message::Error(error) => return Err(HandshakeError::Refused(error)),
             other => return Err(HandshakeError::NoHub(format!("{} before the welcome", other.kind()))),

@@ -70,6 +70,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Message::Hello(_)
             | Message::Welcome(_)
             | Message::Heartbeat(_)
+            | Message::Request(_)
+            | Message::Response(_)
             | Message::CmdAck(_)
             | Message::Log(_)
             | Message::JobDone(_)

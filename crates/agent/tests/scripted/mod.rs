@@ -287,7 +287,13 @@ impl Peer {
         })
         .unwrap();
         let signed = key.sign(signing::WELCOME, serde_json::to_string(&body).unwrap());
-        let outgoing = Outgoing::new(&Message::Welcome(Welcome(signed)), message_id(), now_ms(), Some(id)).unwrap();
+        let outgoing = Outgoing::new(
+            &Message::Welcome(Welcome { signed, rotations: Vec::new() }),
+            message_id(),
+            now_ms(),
+            Some(id),
+        )
+        .unwrap();
         self.text(outgoing.to_text(None).unwrap()).await;
         self.session = Some(Keys { mac: hmac::Key::new(hmac::HMAC_SHA256, &session_key), counter: 0 });
     }

@@ -103,6 +103,7 @@ impl Host {
             kind: "exec".to_owned(),
             args: to_raw_value(args).unwrap(),
             timeout_s: 300,
+            limits: protocol::limits::JobLimits::NONE,
             expires_at_ms: now_ms() + 600_000,
             actor: Actor { kind: "user".to_owned(), id: new_id(), name: "Ann".to_owned() },
             op_body_sha256: None,

@@ -34,7 +34,9 @@ pub(super) async fn message(hub: &App, link: &AgentLink, message: Message, id: M
         | Message::Watch(_)
         | Message::Cmd(_)
         | Message::Cancel(_)
-        | Message::Ack(_)) => {
+        | Message::Ack(_)
+        | Message::Request(_)
+        | Message::Response(_)) => {
             link.refuse(ErrorCode::Unexpected, format!("{} does not belong here", other.kind()), Some(id));
             Ok(())
         }

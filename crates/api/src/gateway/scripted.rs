@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::frame::{BinaryFrame, LOG_STREAM};
-use protocol::policy::{PolicySource, PolicySummary, Tier};
+use protocol::policy::PolicySummary;
 use protocol::session::{AgentBuild, Hello, HelloJob, Host, WelcomeBody};
 use protocol::version::{SUBPROTOCOL, VersionRange};
 use protocol::{Envelope, Hex, Message, MessageId, Outgoing, ServerId, WorkspaceId, enroll, signing};
@@ -93,13 +93,7 @@ pub fn hello() -> Hello {
             boot_id: "0c3b8e7a-5d0f-4f0a-9d3e-2f6f1c9b7a11".into(),
         },
         capabilities: vec!["exec".into()],
-        policy: PolicySummary {
-            source: PolicySource::Absent,
-            tiers: vec![Tier::Read, Tier::Typed, Tier::Root],
-            denied_kinds: Vec::new(),
-            require_operator_signature: Vec::new(),
-            problem: None,
-        },
+        policy: PolicySummary::open(),
         jobs: Vec::new(),
     }
 }
@@ -211,7 +205,7 @@ impl RawSocket {
         let envelope = Envelope::decode(&text).expect("an envelope");
         assert_eq!((envelope.reference, envelope.mac), (Some(id), None), "{text}");
         let Message::Welcome(welcome) = envelope.message().expect("a message") else { panic!("{text}") };
-        let signed = welcome.0;
+        let signed = welcome.signed;
         let hub_key = self.hub.keys.public();
         let verify = signature::UnparsedPublicKey::new(&signature::ED25519, hub_key.as_ref());
         verify.verify(&signing::signed_bytes(signing::WELCOME, &signed.body), &signed.sig.0).expect("a signed welcome");

@@ -1,6 +1,7 @@
 //! Orders on their way to an agent: signed at each sending, from what the database holds.
 
 use protocol::job::{Cancel, CancelBody, Cmd, CmdBody};
+use protocol::limits::JobLimits;
 use protocol::{MAX_SIGNED_BODY, Message, signing};
 
 use super::model::Job;
@@ -39,6 +40,7 @@ fn cmd_body(job: &Job) -> Result<String> {
         kind: job.definition.kind.clone(),
         args: job.definition.args.clone(),
         timeout_s: job.definition.timeout_s,
+        limits: JobLimits::NONE,
         expires_at_ms: job.expires_at.as_ms(),
         actor: job.created_by.clone().into(),
         op_body_sha256: None,

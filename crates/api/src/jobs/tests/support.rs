@@ -8,7 +8,7 @@ use axum::http::{Method, Request, StatusCode};
 use protocol::job::{
     Accepted, Ack, Already, CancelBody, CmdAck, CmdBody, CmdOutcome, EndState, JobDone, Log, LogStream, SpoolState,
 };
-use protocol::policy::{PolicySource, PolicySummary};
+use protocol::policy::PolicySummary;
 use protocol::session::{AgentBuild, Hello, HelloJob, Host, WelcomeJob};
 use protocol::version::VersionRange;
 use protocol::{Hex, JobId, Message, WorkspaceId};
@@ -402,13 +402,7 @@ pub(super) fn hello(boot_id: &str, jobs: Vec<HelloJob>) -> Hello {
             boot_id: boot_id.to_owned(),
         },
         capabilities: vec!["exec".to_owned()],
-        policy: PolicySummary {
-            source: PolicySource::Absent,
-            tiers: Vec::new(),
-            denied_kinds: Vec::new(),
-            require_operator_signature: Vec::new(),
-            problem: None,
-        },
+        policy: PolicySummary::open(),
         jobs,
     }
 }
