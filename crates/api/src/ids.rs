@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::{EventId, JobId, MessageId, ServerId, UserId, WorkspaceId};
+use protocol::{BatchId, EventId, JobId, MessageId, OperatorKeyId, ServerId, UserId, WorkspaceId};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -81,6 +81,8 @@ macro_rules! makers {
 makers! {
     server: ServerId,
     job: JobId,
+    batch: BatchId,
+    operator_key: OperatorKeyId,
     workspace: WorkspaceId,
     user: UserId,
     message: MessageId,

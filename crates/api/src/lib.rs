@@ -25,6 +25,7 @@ pub mod installation;
 pub mod jobs;
 pub mod license;
 pub mod metrics;
+pub mod operators;
 pub mod servers;
 pub mod workspaces;
 

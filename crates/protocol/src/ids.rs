@@ -82,6 +82,14 @@ id! {
     JobId
 }
 id! {
+    /// One job on several servers, in waves.
+    BatchId
+}
+id! {
+    /// A public key that a person signs jobs with.
+    OperatorKeyId
+}
+id! {
     /// The tenant that owns servers, jobs and people's roles.
     WorkspaceId
 }

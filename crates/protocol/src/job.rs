@@ -341,6 +341,12 @@ impl JobState {
         Self::Lost,
     ];
 
+    /// The job is with its server, as far as the hub knows.
+    #[must_use]
+    pub const fn is_with_server(self) -> bool {
+        matches!(self, Self::Sent | Self::Running | Self::Reconciling)
+    }
+
     /// No state follows this one.
     #[must_use]
     pub const fn is_terminal(self) -> bool {

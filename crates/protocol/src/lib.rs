@@ -34,7 +34,7 @@ pub mod signing;
 pub use envelope::{DecodeError, Envelope, Outgoing};
 pub use frame::BinaryFrame;
 pub use hex::Hex;
-pub use ids::{EventId, JobId, MessageId, ServerId, UserId, WorkspaceId};
+pub use ids::{BatchId, EventId, JobId, MessageId, OperatorKeyId, ServerId, UserId, WorkspaceId};
 pub use message::Message;
 pub use signing::Signed;
 

@@ -69,7 +69,7 @@ async fn admit(
     request: &RegisterRequest,
 ) -> Result<ServerId> {
     let server = match server_of(token.server_id.as_deref()) {
-        Some(id) => reconnect(unit, token.workspace_id, id, agent_digest).await?,
+        Some(id) => reconnect(hub, unit, token.workspace_id, id, agent_digest).await?,
         None => {
             let chosen = token.name.as_deref().and_then(|name| Name::parse("name", name).ok());
             let new = NewServer {
@@ -96,12 +96,13 @@ async fn admit(
 }
 
 async fn reconnect(
+    hub: &Hub,
     unit: &mut Unit<'_>,
     workspace_id: WorkspaceId,
     id: ServerId,
     agent_digest: TokenDigest,
 ) -> Result<Server> {
-    servers::set_agent_token(&mut unit.conn(), id, agent_digest).await?;
+    servers::set_agent_token(&mut unit.conn(), id, agent_digest, hub.now()).await?;
     let server = Server::load(&mut unit.conn(), workspace_id, id).await?;
     server.ok_or_else(|| gone("the server of this install token was removed"))
 }
@@ -131,7 +132,7 @@ async fn answer_again(
     if connected || server.revoked_at.is_some() {
         return Err(gone("the install token was used already, and its agent has connected"));
     }
-    servers::set_agent_token(&mut unit.conn(), server.id, agent_digest).await?;
+    servers::set_agent_token(&mut unit.conn(), server.id, agent_digest, hub.now()).await?;
     Ok(server.id)
 }
 

@@ -11,7 +11,13 @@ use crate::hub::App;
 use crate::{jobs, metrics, servers};
 
 /// Hands a message over. Whatever belongs to the hub's side of a conversation is refused.
-pub(super) async fn message(hub: &App, link: &AgentLink, message: Message, id: MessageId) -> Result<()> {
+pub(super) async fn message(
+    hub: &App,
+    link: &AgentLink,
+    message: Message,
+    id: MessageId,
+    reference: Option<MessageId>,
+) -> Result<()> {
     match message {
         Message::Heartbeat(heartbeat) => {
             metrics::agent::heartbeat(hub, link, heartbeat);
@@ -29,14 +35,20 @@ pub(super) async fn message(hub: &App, link: &AgentLink, message: Message, id: M
             tracing::info!(server.id = %link.server_id, code = ?bye.code, "agent says goodbye");
             Ok(())
         }
+        Message::Response(response) => {
+            // Late answers are no fault of the agent's.
+            if !reference.is_some_and(|request| link.answer(request, response)) {
+                tracing::debug!(server.id = %link.server_id, "answer to a request that nobody waits for");
+            }
+            Ok(())
+        }
         other @ (Message::Hello(_)
         | Message::Welcome(_)
         | Message::Watch(_)
         | Message::Cmd(_)
         | Message::Cancel(_)
         | Message::Ack(_)
-        | Message::Request(_)
-        | Message::Response(_)) => {
+        | Message::Request(_)) => {
             link.refuse(ErrorCode::Unexpected, format!("{} does not belong here", other.kind()), Some(id));
             Ok(())
         }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::closing::Closing;
 use super::log_window::{LogWindow, WindowError};
+use super::requests::Pending;
 use crate::access::{Actor, RequestOrigin};
 use crate::clock::{Clock, Timestamp};
 use crate::hub::Hub;
@@ -60,6 +61,7 @@ struct Inner {
     closed: CancellationToken,
     start_over: AtomicBool,
     busy: AtomicBool,
+    pending: Pending,
 }
 
 /// Messages for the agent. A queue of our own: a channel would keep room for dozens in every idle connection.
@@ -91,6 +93,7 @@ impl AgentLink {
             closed: CancellationToken::new(),
             start_over: AtomicBool::new(false),
             busy: AtomicBool::new(false),
+            pending: Pending::default(),
         };
         let AgentIdentity { server_id, workspace_id, server_name } = identity;
         let link = Self { server_id, workspace_id, server_name: server_name.into(), inner: Arc::new(inner) };
@@ -116,12 +119,23 @@ impl AgentLink {
     /// [`LinkClosed`]: nothing was sent.
     #[expect(clippy::needless_pass_by_value, reason = "whoever sends a message has no more use for it")]
     pub fn send(&self, message: Message, reference: Option<MessageId>) -> Result<MessageId, LinkClosed> {
+        let id = self.new_message_id();
+        self.send_as(id, &message, reference)?;
+        Ok(id)
+    }
+
+    /// As [`AgentLink::send`], under an id that was made before: an answer may come before this returns.
+    pub(super) fn send_as(
+        &self,
+        id: MessageId,
+        message: &Message,
+        reference: Option<MessageId>,
+    ) -> Result<(), LinkClosed> {
         let link = &self.inner;
         if link.closed.is_cancelled() || link.closing.get().is_some() {
             return Err(LinkClosed);
         }
-        let id = link.ids.message();
-        let outgoing = Outgoing::new(&message, id, link.clock.now().as_ms(), reference).map_err(|error| {
+        let outgoing = Outgoing::new(message, id, link.clock.now().as_ms(), reference).map_err(|error| {
             tracing::error!(server.id = %self.server_id, kind = message.kind(), %error, "message cannot be written");
             LinkClosed
         })?;
@@ -133,9 +147,9 @@ impl AgentLink {
         // Counted before it is on its way: an agent may have answered before this thread comes to its next line.
         match message {
             Message::Ack(Ack::Job { job_id, next_offset, done }) => {
-                self.log_window().acknowledged(job_id, next_offset, done);
+                self.log_window().acknowledged(*job_id, *next_offset, *done);
             }
-            Message::Cmd(_) | Message::Cancel(_) => {
+            Message::Cmd(_) | Message::Cancel(_) | Message::Request(_) => {
                 link.answers_due.fetch_add(ANSWERS_PER_ORDER, Ordering::Relaxed);
             }
             _ => {}
@@ -145,7 +159,22 @@ impl AgentLink {
             return Err(LinkClosed);
         }
         link.queued.notify_one();
-        Ok(id)
+        Ok(())
+    }
+
+    /// An id for a message.
+    pub(super) fn new_message_id(&self) -> MessageId {
+        self.inner.ids.message()
+    }
+
+    /// The time of day.
+    pub(super) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Answers that are due.
+    pub(super) fn pending(&self) -> &Pending {
+        &self.inner.pending
     }
 
     /// Tells the agent that its message was not taken. The connection stays up.
@@ -225,6 +254,7 @@ impl AgentLink {
     /// The socket is gone: nothing can be sent any more.
     pub(super) fn end(&self) {
         self.inner.closed.cancel();
+        self.inner.pending.abandon();
     }
 
     /// Something that the agent sent could not be stored: it has to connect again and resume, in a while.

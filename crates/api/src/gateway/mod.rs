@@ -12,6 +12,7 @@ mod log_window;
 mod rate;
 mod reader;
 mod registry;
+mod requests;
 mod routes;
 #[cfg(any(test, feature = "testing"))]
 pub mod scripted;
@@ -25,4 +26,5 @@ mod tests;
 
 pub use link::{AgentLink, LinkClosed};
 pub use registry::Registry;
+pub use requests::RequestFailed;
 pub use routes::routes;

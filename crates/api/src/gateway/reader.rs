@@ -107,7 +107,7 @@ impl<'s> Reader<'s> {
             Ok(envelope) => envelope,
             Err(error) => return Closing::damaged(&error).map_or(Ok(()), Err),
         };
-        let id = envelope.id;
+        let (id, reference) = (envelope.id, envelope.reference);
         let message = match envelope.message() {
             Ok(message) => message,
             Err(error) => {
@@ -118,10 +118,12 @@ impl<'s> Reader<'s> {
         };
         match message {
             Message::Log(log) => self.take_log(log, id).await,
-            Message::CmdAck(_) | Message::JobDone(_) if self.link.take_answer() => self.dispatch(message, id).await,
+            Message::CmdAck(_) | Message::JobDone(_) | Message::Response(_) if self.link.take_answer() => {
+                self.dispatch(message, id, reference).await
+            }
             message => {
                 self.count(1)?;
-                self.dispatch(message, id).await
+                self.dispatch(message, id, reference).await
             }
         }
     }
@@ -177,8 +179,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    async fn dispatch(&mut self, message: Message, id: MessageId) -> Result<(), Closing> {
-        self.bounded(dispatch::message(self.hub, self.link, message, id), id).await
+    async fn dispatch(&mut self, message: Message, id: MessageId, reference: Option<MessageId>) -> Result<(), Closing> {
+        self.bounded(dispatch::message(self.hub, self.link, message, id, reference), id).await
     }
 
     async fn dispatch_log(&mut self, log: Log, bytes: Option<Bytes>, id: MessageId) -> Result<(), Closing> {

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use super::{assets, docs, health, openapi, pipeline};
 use crate::error::{Error, ErrorCode};
 use crate::hub::App;
-use crate::{audit, auth, enrollment, events, gateway, jobs, metrics, servers};
+use crate::{audit, auth, enrollment, events, gateway, jobs, metrics, operators, servers};
 
 /// The whole hub as one service.
 pub fn router(app: App) -> Router {
@@ -37,5 +37,6 @@ pub(super) fn api() -> OpenApiRouter<App> {
         .merge(gateway::routes())
         .merge(jobs::routes())
         .merge(metrics::routes())
+        .merge(operators::routes())
         .merge(servers::routes())
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use protocol::exec::InvalidField;
 use protocol::kinds::{JobKind, KindError};
-use protocol::{JobId, ServerId};
+use protocol::limits::JobLimits;
+use protocol::{BatchId, JobId, ServerId};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -27,6 +28,55 @@ pub struct NewJob {
     pub expires_in: Duration,
     /// The job that it repeats.
     pub retry_of: Option<JobId>,
+    /// The batch that it belongs to.
+    pub batch_id: Option<BatchId>,
+}
+
+/// What callers say of a job, wherever it is to run; not looked at yet.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Name of the kind.
+    pub kind: String,
+    /// Arguments of the kind.
+    pub args: Value,
+    /// Seconds it may run.
+    pub timeout_s: Option<u32>,
+    /// Seconds it may wait for its server.
+    pub expires_in_s: Option<u32>,
+    /// What it may take of its server.
+    pub limits: Option<JobLimits>,
+    /// No other job may run beside it.
+    pub exclusive: bool,
+}
+
+impl Wanted {
+    /// What is to be run, and how long it may wait to start; `default_expiry_s` where the caller does not say.
+    ///
+    /// # Errors
+    /// Every field that is not acceptable, for a 422.
+    pub fn parse(self, default_expiry_s: u32) -> Result<(Definition, Duration), Vec<(String, String)>> {
+        let mut problems = Vec::new();
+        let mut within = |field: &str, value: Option<u32>, default, max| {
+            let value = value.unwrap_or(default);
+            if !(1..=max).contains(&value) {
+                problems.push((field.to_owned(), format!("must be a number from 1 to {max}")));
+            }
+            value
+        };
+        let timeout_s = within("timeout_s", self.timeout_s, DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S);
+        let max_expiry_s = u32::try_from(MAX_EXPIRY.as_secs()).unwrap_or(u32::MAX);
+        let expires_in_s = within("expires_in_s", self.expires_in_s, default_expiry_s, max_expiry_s);
+        let limits = self.limits.unwrap_or_default();
+        problems.extend(named("limits", limits.check().err().unwrap_or_default()));
+        match parse_kind(&self.kind, &self.args) {
+            Ok(args) if problems.is_empty() => {
+                let definition = Definition { kind: self.kind, args, timeout_s, limits, exclusive: self.exclusive };
+                Ok((definition, Duration::from_secs(u64::from(expires_in_s))))
+            }
+            Ok(_) => Err(problems),
+            Err(more) => Err(problems.into_iter().chain(more).collect()),
+        }
+    }
 }
 
 /// Body of `POST /v1/jobs`.
@@ -43,6 +93,13 @@ pub(super) struct Body {
     args: Value,
     /// Seconds it may run, 1 to 604800; 3600 unless told.
     timeout_s: Option<u32>,
+    /// What it may take of its server.
+    #[serde(default)]
+    #[schema(value_type = Option<super::model::LimitsSchema>)]
+    limits: Option<JobLimits>,
+    /// No other job may run beside it; others wait.
+    #[serde(default)]
+    exclusive: bool,
     /// Seconds it may wait for its server, 1 to 2592000; 86400 unless told.
     expires_in_s: Option<u32>,
 }
@@ -53,27 +110,15 @@ impl Body {
     /// # Errors
     /// 422 with every field that is not acceptable.
     pub(super) fn parse(self) -> Result<NewJob> {
-        let mut problems = Vec::new();
-        let mut within = |field: &str, value: Option<u32>, default, max| {
-            let value = value.unwrap_or(default);
-            if !(1..=max).contains(&value) {
-                problems.push((field.to_owned(), format!("must be a number from 1 to {max}")));
-            }
-            value
-        };
-        let timeout_s = within("timeout_s", self.timeout_s, DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S);
-        let max_expiry_s = u32::try_from(MAX_EXPIRY.as_secs()).unwrap_or(u32::MAX);
-        let expires_in_s = within("expires_in_s", self.expires_in_s, DEFAULT_EXPIRY_S, max_expiry_s);
-        match parse_kind(&self.kind, &self.args) {
-            Ok(args) if problems.is_empty() => Ok(NewJob {
-                definition: Definition { kind: self.kind, args, timeout_s },
-                expires_in: Duration::from_secs(u64::from(expires_in_s)),
-                retry_of: None,
-            }),
-            Ok(_) => Err(Error::invalid_fields(problems)),
-            Err(more) => Err(Error::invalid_fields(problems.into_iter().chain(more))),
-        }
+        let Self { kind, args, timeout_s, expires_in_s, limits, exclusive, .. } = self;
+        let wanted = Wanted { kind, args, timeout_s, expires_in_s, limits, exclusive };
+        let (definition, expires_in) = wanted.parse(DEFAULT_EXPIRY_S).map_err(Error::invalid_fields)?;
+        Ok(NewJob { definition, expires_in, retry_of: None, batch_id: None })
     }
+}
+
+fn named(parent: &'static str, fields: Vec<InvalidField>) -> impl Iterator<Item = (String, String)> {
+    fields.into_iter().map(move |InvalidField { field, problem }| (format!("{parent}.{field}"), problem))
 }
 
 /// The arguments as they are signed: only what the kind knows.
@@ -89,9 +134,6 @@ fn parse_kind(kind: &str, args: &Value) -> Result<Box<RawValue>, Vec<(String, St
             let why = why.split(" at line ").next().unwrap_or_default();
             Err(vec![("args".to_owned(), format!("must fit the kind: {why}"))])
         }
-        Err(KindError::Invalid(fields)) => {
-            let named = |InvalidField { field, problem }| (format!("args.{field}"), problem);
-            Err(fields.into_iter().map(named).collect())
-        }
+        Err(KindError::Invalid(fields)) => Err(named("args", fields).collect()),
     }
 }

@@ -7,8 +7,10 @@ pub mod agent;
 mod input;
 mod log;
 mod model;
+mod queue;
 mod routes;
 mod sign;
+mod signing;
 mod state;
 mod step;
 mod store;
@@ -22,7 +24,7 @@ use std::time::Duration;
 use protocol::job::JobState;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use input::NewJob;
+pub use input::{NewJob, Wanted};
 pub use model::{CreatedBy, Definition, Job, JobError, JobView, LogSize};
 pub use state::State;
 pub use task::{reconcile, spawn};
@@ -65,6 +67,7 @@ pub async fn retry(app: &App, job: &Job, server: Authorized<Server, ServersExec>
         definition: job.definition.clone(),
         expires_in: job.expires_at.since(job.created_at),
         retry_of: Some(job.id),
+        batch_id: None,
     };
     insert(app, server, new, "job.retry").await
 }
@@ -85,6 +88,8 @@ async fn insert(app: &App, server: Authorized<Server, ServersExec>, new: NewJob,
         expires_at: now.plus(new.expires_in),
         created_by: CreatedBy::from(&actor),
         retry_of: new.retry_of,
+        batch_id: new.batch_id,
+        op_body: None,
         state: JobState::Queued,
         sent_at: None,
         delivered_at: None,
@@ -100,7 +105,12 @@ async fn insert(app: &App, server: Authorized<Server, ServersExec>, new: NewJob,
         result: None,
         log: LogSize::default(),
     };
-    sign::check_size(&job)?;
+    let order = sign::order(&job);
+    job.op_body = signing::wanted(&server, &order)?;
+    sign::check_size(&order, job.op_body.as_deref())?;
+    if job.op_body.is_some() {
+        job.state = JobState::AwaitingSignature;
+    }
     let mut step = Step::begin(app, server.id).await?;
     step.insert(&mut job, MAX_WAITING).await?;
     step.audit(&actor, action, &job).await?;

@@ -3,7 +3,8 @@
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use protocol::job::JobState;
-use protocol::{JobId, ServerId, WorkspaceId, job};
+use protocol::limits::JobLimits;
+use protocol::{BatchId, JobId, ServerId, WorkspaceId, job};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -36,6 +37,10 @@ pub struct Job {
     pub created_by: CreatedBy,
     /// The job that it repeats.
     pub retry_of: Option<JobId>,
+    /// The batch that made it.
+    pub batch_id: Option<BatchId>,
+    /// What an operator has to sign; `None` where the host asks for no signature.
+    pub op_body: Option<String>,
     /// Where it stands.
     pub state: JobState,
     /// When the order first went to the server.
@@ -75,6 +80,10 @@ pub struct Definition {
     pub args: Box<RawValue>,
     /// Seconds it may run.
     pub timeout_s: u32,
+    /// What it may take of its server.
+    pub limits: JobLimits,
+    /// No other job runs beside it.
+    pub exclusive: bool,
 }
 
 /// On whose behalf a job runs.
@@ -175,6 +184,28 @@ pub(super) struct ExecArgs {
     stdin: Option<String>,
 }
 
+/// What a job may take of its server; what is absent is not limited.
+#[derive(ToSchema)]
+#[schema(as = JobLimits)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(in crate::jobs) struct LimitsSchema {
+    /// Processor time, in percent of one processor: 150 is one and a half.
+    #[schema(minimum = 1, maximum = 100_000)]
+    cpu_percent: Option<u32>,
+    /// Memory of all its processes, bytes.
+    #[schema(minimum = 4_194_304)]
+    memory_bytes: Option<u64>,
+    /// Processes and threads.
+    #[schema(minimum = 1)]
+    pids: Option<u32>,
+    /// Share of the disks beside others, which have 100.
+    #[schema(minimum = 1, maximum = 10_000)]
+    io_weight: Option<u16>,
+    /// Scheduling priority, -20 (first) to 19 (last).
+    #[schema(minimum = -20, maximum = 19)]
+    nice: Option<i8>,
+}
+
 /// A job as the API shows it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Job)]
@@ -213,6 +244,11 @@ pub struct JobView {
     #[schema(required)]
     duration_ms: Option<i64>,
     timeout_s: u32,
+    /// What it may take of its server; null: nothing is limited.
+    #[schema(required, value_type = Option<LimitsSchema>)]
+    limits: Option<JobLimits>,
+    /// No other job runs beside it.
+    exclusive: bool,
     /// Not to be started after this.
     expires_at: Timestamp,
     /// When somebody asked for its end; it has ended once the state says so.
@@ -222,6 +258,9 @@ pub struct JobView {
     /// The job that this one repeats.
     #[schema(required, value_type = Option<String>)]
     retry_of: Option<JobId>,
+    /// The batch that made it.
+    #[schema(required, value_type = Option<String>)]
+    batch_id: Option<BatchId>,
     log: LogSize,
     /// Typed by kind; `exec` has none.
     #[schema(required, value_type = Option<Object>)]
@@ -245,10 +284,13 @@ impl From<Job> for JobView {
             finished_at: job.finished_at,
             duration_ms: job.duration_ms,
             timeout_s: job.definition.timeout_s,
+            limits: Some(job.definition.limits).filter(|limits| !limits.is_none()),
+            exclusive: job.definition.exclusive,
             expires_at: job.expires_at,
             cancel_requested_at: job.cancel_requested_at,
             created_by: job.created_by,
             retry_of: job.retry_of,
+            batch_id: job.batch_id,
             log: job.log,
             result: job.result,
         }

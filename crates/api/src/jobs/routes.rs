@@ -5,15 +5,16 @@ use std::str::FromStr;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use protocol::ServerId;
 use protocol::job::JobState;
+use protocol::{BatchId, ServerId};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::input::Body;
 use super::model::{Job, JobView};
+use super::signing::SigningView;
 use super::store::Filter;
 use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
 use crate::access::{Authorized, Workspace, authorize};
@@ -29,6 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get))
         .routes(routes!(cancel))
         .routes(routes!(retry))
+        .routes(routes!(signing))
+        .routes(routes!(sign))
 }
 
 /// Which jobs to list.
@@ -38,6 +41,9 @@ struct ListQuery {
     /// Of this server only.
     #[param(value_type = Option<String>, format = Uuid)]
     server_id: Option<ServerId>,
+    /// Of this batch only.
+    #[param(value_type = Option<String>, format = Uuid)]
+    batch_id: Option<BatchId>,
     /// In these states only, separated by commas.
     #[serde(default)]
     #[param(value_type = Option<String>, example = "running,queued")]
@@ -81,7 +87,7 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<JobView>>> {
     let states = query.state.0.into_iter().map(|state| state.0).collect();
-    let filter = Filter { server_id: query.server_id, states, before: None };
+    let filter = Filter { server_id: query.server_id, batch_id: query.batch_id, states, before: None };
     let (jobs, next_cursor) = super::list(&app, workspace, filter, query.cursor.as_ref(), query.limit).await?;
     Ok(Json(Page { data: jobs.into_iter().map(JobView::from).collect(), next_cursor }))
 }
@@ -149,4 +155,45 @@ async fn retry(State(app): State<App>, job: Authorized<Job, ServersExec>) -> Res
     let Authorized { actor, resource: job, .. } = job;
     let server = authorize::<Server, ServersExec>(&app, actor, job.server_id).await?;
     Ok((StatusCode::CREATED, Json(super::retry(&app, &job, server).await?.into())))
+}
+
+/// What an operator has to sign before a job may run
+///
+/// Sign exactly the bytes of `op_body`: `ssh-keygen -Y sign -n roadstead-job -f KEY`, or `roadstead sign`, which shows
+/// first what it says. 404 when the server's policy asks for no signature.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/signing",
+    operation_id = "jobs_signing",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    responses((status = 200, description = "What to sign, who may, who has", body = SigningView)),
+)]
+async fn signing(State(app): State<App>, job: Authorized<Job, JobsRead>) -> Result<Json<SigningView>> {
+    Ok(Json(super::signing::show(&app, job).await?))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = JobSign)]
+struct SignBody {
+    /// What `ssh-keygen -Y sign` wrote, from its BEGIN to its END line.
+    signature: String,
+}
+
+/// Give an operator's signature to a job that waits for one
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/signatures",
+    operation_id = "jobs_sign",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    request_body = SignBody,
+    responses((status = 200, description = "The job, which waits for its turn now", body = JobView)),
+)]
+async fn sign(
+    State(app): State<App>,
+    job: Authorized<Job, ServersExec>,
+    Json(body): Json<SignBody>,
+) -> Result<Json<JobView>> {
+    Ok(Json(super::signing::sign(&app, job, &body.signature).await?.into()))
 }

@@ -9,6 +9,7 @@ use protocol::{JobId, ServerId};
 
 use super::log::{Live, Writer};
 use super::model::Job;
+use super::queue::InFlight;
 use crate::background::Wake;
 use crate::clock::Timestamp;
 use crate::gateway::AgentLink;
@@ -44,7 +45,7 @@ pub(super) struct Session {
     /// Jobs that run there although they have ended here.
     strays: Vec<JobId>,
     /// Jobs that are with the server, as the database has them.
-    pub(super) out: Vec<JobId>,
+    pub(super) out: InFlight,
     /// Others may wait for their turn; the database knows.
     pub(super) waiting: bool,
 }
@@ -89,7 +90,7 @@ impl State {
             number: self.connections.fetch_add(1, Ordering::Relaxed),
             ready: false,
             strays: Vec::new(),
-            out: Vec::new(),
+            out: InFlight::default(),
             waiting: true,
         };
         self.sessions().insert(link.server_id, session);

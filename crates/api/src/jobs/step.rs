@@ -10,6 +10,7 @@ use tokio::sync::MutexGuard;
 
 use super::log::{self, Live};
 use super::model::{Job, JobError, JobView};
+use super::queue::InFlight;
 use super::state::Session;
 use super::{sign, store};
 use crate::access::Actor;
@@ -19,9 +20,6 @@ use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::events::{Change, ChangeSubject};
 use crate::hub::{Hub, Unit};
-
-/// Jobs of one server that are with it at the same time.
-pub(super) const MAX_IN_FLIGHT: usize = 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -39,8 +37,15 @@ pub(super) struct Step<'h> {
 #[derive(Debug, Default)]
 struct After {
     changed: Vec<Job>,
-    deliver: Vec<Job>,
+    deliver: Vec<Delivery>,
     cancel: Vec<(Job, Timestamp)>,
+}
+
+/// A job that goes out, with the signatures that operators gave.
+#[derive(Debug)]
+struct Delivery {
+    job: Job,
+    signatures: Vec<String>,
 }
 
 /// What became of a transition.
@@ -85,7 +90,7 @@ impl<'h> Step<'h> {
     pub(super) async fn jobs_out(&mut self) -> Result<Vec<Job>> {
         let jobs = store::in_flight(&mut self.unit.conn(), self.server_id).await?;
         if let Some(session) = &mut self.session {
-            session.out = jobs.iter().map(|job| job.id).collect();
+            session.out = InFlight::new(jobs.iter().map(|job| (job.id, job.definition.exclusive)));
             session.waiting = true;
         }
         Ok(jobs)
@@ -110,9 +115,9 @@ impl<'h> Step<'h> {
         }
         if let Some(session) = &mut self.session {
             if next.is_terminal() {
-                session.out.retain(|id| *id != job.id);
-            } else if !session.out.contains(&job.id) {
-                session.out.push(job.id);
+                session.out.leave(job.id);
+            } else if next.is_with_server() {
+                session.out.enter(job.id, job.definition.exclusive);
             }
         }
         self.after.changed.push(job.clone());
@@ -140,6 +145,17 @@ impl<'h> Step<'h> {
 
     /// Records who did what to the job.
     pub(super) async fn audit(&mut self, actor: &Actor, action: &'static str, job: &Job) -> Result<()> {
+        self.audit_with(actor, action, job, json!({})).await
+    }
+
+    /// As [`Step::audit`], with more to say; `more` is an object that holds no secret.
+    pub(super) async fn audit_with(
+        &mut self,
+        actor: &Actor,
+        action: &'static str,
+        job: &Job,
+        more: serde_json::Value,
+    ) -> Result<()> {
         let subject = Subject::new("job", &job.id, job.definition.kind.as_str()).on(job.server_id);
         let mut details = json!({ "server_id": job.server_id, "state": job.state.as_str() });
         if let (Some(details), Some(exit_code)) = (details.as_object_mut(), job.exit_code) {
@@ -148,20 +164,34 @@ impl<'h> Step<'h> {
         if let (Some(details), Some(retry_of)) = (details.as_object_mut(), job.retry_of) {
             details.insert("retry_of".to_owned(), json!(retry_of));
         }
+        if let (Some(details), serde_json::Value::Object(more)) = (details.as_object_mut(), more) {
+            details.extend(more);
+        }
         self.unit.audit(actor, action, subject, Outcome::Ok, details).await
+    }
+
+    /// A job has joined the queue that was made before others in it.
+    pub(super) fn queued(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.waiting = true;
+        }
     }
 
     /// Stores a new job, and delivers it when it is its turn already.
     pub(super) async fn insert(&mut self, job: &mut Job, max_waiting: usize) -> Result<()> {
         match &mut self.session {
-            Some(session) if !session.waiting && session.out.len() < MAX_IN_FLIGHT => {
+            Some(session)
+                if job.state == JobState::Queued
+                    && !session.waiting
+                    && session.out.admits(job.definition.exclusive) =>
+            {
                 let now = self.hub.now();
                 job.state = JobState::Sent;
                 job.sent_at = Some(now);
                 job.delivered_at = Some(now);
                 job.boot_id = Some(session.boot_id.to_string());
-                session.out.push(job.id);
-                self.after.deliver.push(job.clone());
+                session.out.enter(job.id, job.definition.exclusive);
+                self.after.deliver.push(Delivery { job: job.clone(), signatures: Vec::new() });
             }
             session => {
                 if store::waiting(&mut self.unit.conn(), self.server_id).await? >= max_waiting {
@@ -169,7 +199,10 @@ impl<'h> Step<'h> {
                         "{max_waiting} jobs wait for this server already; cancel some or wait until they have ended"
                     )));
                 }
-                if let Some(session) = session {
+                // One that waits for a signature holds nobody up.
+                if let Some(session) = session
+                    && job.state == JobState::Queued
+                {
                     session.waiting = true;
                 }
             }
@@ -181,7 +214,7 @@ impl<'h> Step<'h> {
     /// Sends the jobs whose turn has come, as many as may be with the server at once.
     pub(super) async fn fill(&mut self) -> Result<()> {
         let Some(session) = &self.session else { return Ok(()) };
-        let room = MAX_IN_FLIGHT.saturating_sub(session.out.len());
+        let room = session.out.room();
         if room == 0 || !session.waiting {
             return Ok(());
         }
@@ -194,13 +227,17 @@ impl<'h> Step<'h> {
             session.waiting = false;
         }
         for mut job in next {
+            if !self.session.as_ref().is_some_and(|session| session.out.admits(job.definition.exclusive)) {
+                // Nothing overtakes it.
+                break;
+            }
             let sent = |job: &mut Job| {
                 job.sent_at = Some(now);
                 job.delivered_at = Some(now);
                 job.boot_id = Some(boot_id.clone());
             };
             if self.transition(&mut job, JobState::Sent, sent).await? {
-                self.after.deliver.push(job);
+                self.deliver(job).await?;
             }
         }
         Ok(())
@@ -221,7 +258,17 @@ impl<'h> Step<'h> {
         } else if !self.transition(job, JobState::Sent, sent).await? {
             return Ok(());
         }
-        self.after.deliver.push(job.clone());
+        self.deliver(job.clone()).await
+    }
+
+    /// Puts the order on the wire once the step is durable.
+    async fn deliver(&mut self, job: Job) -> Result<()> {
+        let signed = match job.op_body {
+            Some(_) => store::signatures(&mut self.unit.conn(), job.id).await?,
+            None => Vec::new(),
+        };
+        let signatures = signed.into_iter().map(|signed| signed.signature).collect();
+        self.after.deliver.push(Delivery { job, signatures });
         Ok(())
     }
 
@@ -251,8 +298,8 @@ impl<'h> Step<'h> {
         }
         if let Some(session) = session {
             hub.jobs.settle(&session);
-            for job in after.deliver {
-                send(&session, &job, sign::cmd(hub, &job));
+            for Delivery { job, signatures } in after.deliver {
+                send(&session, &job, sign::cmd(hub, &job, signatures));
                 if job.sent_at == job.delivered_at {
                     // Its first sending: there is no log yet, and nobody has to ask the database for it.
                     hub.jobs.keep_live(Live::new(job.id, job.server_id)).remember(job);

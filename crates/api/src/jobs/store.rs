@@ -1,11 +1,13 @@
 //! The table of jobs.
 
 use protocol::job::JobState;
-use protocol::{JobId, ServerId, WorkspaceId};
+use protocol::limits::JobLimits;
+use protocol::{BatchId, JobId, ServerId, UserId, WorkspaceId};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::model::{CreatedBy, Definition, Job, JobError, LogSize};
+use super::signing::Signed;
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
 use crate::sql;
@@ -29,6 +31,10 @@ struct Row {
     created_by_id: String,
     created_by_name: String,
     retry_of: Option<String>,
+    batch_id: Option<String>,
+    op_body: Option<String>,
+    exclusive: bool,
+    limits: Option<JsonText<JobLimits>>,
     #[sqlx(try_from = "String")]
     state: StateText,
     sent_at: Option<Timestamp>,
@@ -72,11 +78,15 @@ impl From<Row> for Job {
                 kind: row.kind,
                 args: row.args.0,
                 timeout_s: u32::try_from(row.timeout_s).unwrap_or(u32::MAX),
+                limits: row.limits.map(|limits| limits.0).unwrap_or_default(),
+                exclusive: row.exclusive,
             },
             created_at: row.created_at,
             expires_at: row.expires_at,
             created_by: CreatedBy { kind: row.created_by_type, id: row.created_by_id, name: row.created_by_name },
             retry_of: row.retry_of.and_then(|id| id.parse().ok()),
+            batch_id: row.batch_id.and_then(|id| id.parse().ok()),
+            op_body: row.op_body,
             state: row.state.0,
             sent_at: row.sent_at,
             delivered_at: row.delivered_at,
@@ -102,6 +112,8 @@ pub(super) struct Filter {
     pub(super) server_id: Option<ServerId>,
     /// In these states only; empty: in any.
     pub(super) states: Vec<JobState>,
+    /// Of this batch only.
+    pub(super) batch_id: Option<BatchId>,
     /// Older than this position.
     pub(super) before: Option<i64>,
 }
@@ -109,9 +121,10 @@ pub(super) struct Filter {
 pub(super) async fn insert(conn: &mut Conn<'_>, job: &Job) -> Result<(), DbError> {
     conn.query(sql!(
         "insert into jobs (id, workspace_id, server_id, position, kind, args, timeout_s, created_at, expires_at, \
-         created_by_type, created_by_id, created_by_name, retry_of, state, sent_at, delivered_at, boot_id, claimed, \
-         finished_at, log_bytes, log_truncated) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, false, null, 0, false)"
+         created_by_type, created_by_id, created_by_name, retry_of, state, sent_at, delivered_at, boot_id, \
+         exclusive, limits, batch_id, op_body, claimed, finished_at, log_bytes, log_truncated) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+         false, null, 0, false)"
     ))
     .bind(job.id.to_string())
     .bind(job.workspace_id.to_string())
@@ -130,6 +143,10 @@ pub(super) async fn insert(conn: &mut Conn<'_>, job: &Job) -> Result<(), DbError
     .bind(job.sent_at)
     .bind(job.delivered_at)
     .bind(job.boot_id.clone())
+    .bind(job.definition.exclusive)
+    .bind(Some(job.definition.limits).filter(|limits| !limits.is_none()).map(JsonText))
+    .bind(job.batch_id.map(|id| id.to_string()))
+    .bind(job.op_body.clone())
     .execute()
     .await?;
     Ok(())
@@ -184,6 +201,52 @@ pub(super) async fn by_id(conn: &mut Conn<'_>, id: JobId) -> Result<Option<Job>,
     Ok(row.fetch_optional::<Row>().await?.map(Job::from))
 }
 
+#[derive(sqlx::FromRow)]
+struct SignedRow {
+    fingerprint: String,
+    signature: String,
+    key_name: String,
+    #[sqlx(try_from = "String")]
+    user_id: UserId,
+    user_name: String,
+    signed_at: Timestamp,
+}
+
+/// Operators' signatures of a job, in the order in which they were given.
+pub(super) async fn signatures(conn: &mut Conn<'_>, id: JobId) -> Result<Vec<Signed>, DbError> {
+    let rows: Vec<SignedRow> = conn
+        .query(sql!("select * from job_signatures where job_id = $1 order by signed_at, fingerprint"))
+        .bind(id.to_string())
+        .fetch_all()
+        .await?;
+    let signed = |row: SignedRow| Signed {
+        fingerprint: row.fingerprint,
+        signature: row.signature,
+        key_name: row.key_name,
+        user_id: row.user_id,
+        user_name: row.user_name,
+        at: row.signed_at,
+    };
+    Ok(rows.into_iter().map(signed).collect())
+}
+
+pub(super) async fn insert_signature(conn: &mut Conn<'_>, id: JobId, signed: &Signed) -> Result<(), DbError> {
+    conn.query(sql!(
+        "insert into job_signatures (job_id, fingerprint, signature, key_name, user_id, user_name, signed_at) \
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (job_id, fingerprint) do nothing"
+    ))
+    .bind(id.to_string())
+    .bind(signed.fingerprint.clone())
+    .bind(signed.signature.clone())
+    .bind(signed.key_name.clone())
+    .bind(signed.user_id.to_string())
+    .bind(signed.user_name.clone())
+    .bind(signed.at)
+    .execute()
+    .await?;
+    Ok(())
+}
+
 /// Several jobs, in no order. For lists that a frame's size bounds.
 pub(super) async fn by_ids(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<Vec<Job>, DbError> {
     let mut jobs = Vec::with_capacity(ids.len());
@@ -207,33 +270,47 @@ pub(super) async fn list(
 ) -> Result<Vec<Job>, DbError> {
     let states = if filter.states.is_empty() { JobState::ALL.to_vec() } else { filter.states.clone() };
     let before = filter.before.unwrap_or(i64::MAX);
-    let rows = match filter.server_id {
-        None => conn
-            .query_in(
-                sql!(
-                    "select * from jobs where workspace_id = $1 and position < $2 and state in ({in}) \
-                     order by position desc limit $3"
-                ),
-                4,
-                states.len(),
-            )
-            .bind(workspace_id.to_string())
-            .bind(before)
-            .bind(limit),
-        Some(server_id) => conn
-            .query_in(
-                sql!(
-                    "select * from jobs where workspace_id = $1 and position < $2 and server_id = $4 and state in ({in}) \
-                     order by position desc limit $3"
-                ),
-                5,
-                states.len(),
-            )
-            .bind(workspace_id.to_string())
-            .bind(before)
-            .bind(limit)
-            .bind(server_id.to_string()),
+    // One fixed text for each index that can serve the list; a batch has its own.
+    let (text, first, narrowed) = match (filter.server_id, filter.batch_id) {
+        (None, None) => (
+            sql!(
+                "select * from jobs where workspace_id = $1 and position < $2 and state in ({in}) \
+                 order by position desc limit $3"
+            ),
+            4,
+            [None, None],
+        ),
+        (Some(server_id), None) => (
+            sql!(
+                "select * from jobs where workspace_id = $1 and position < $2 and server_id = $4 and state in ({in}) \
+                 order by position desc limit $3"
+            ),
+            5,
+            [Some(server_id.to_string()), None],
+        ),
+        (None, Some(batch_id)) => (
+            sql!(
+                "select * from jobs where workspace_id = $1 and position < $2 and batch_id = $4 and state in ({in}) \
+                 order by position desc limit $3"
+            ),
+            5,
+            [Some(batch_id.to_string()), None],
+        ),
+        (Some(server_id), Some(batch_id)) => (
+            sql!(
+                "select * from jobs where workspace_id = $1 and position < $2 and batch_id = $4 and server_id = $5 \
+                 and state in ({in}) order by position desc limit $3"
+            ),
+            6,
+            [Some(batch_id.to_string()), Some(server_id.to_string())],
+        ),
     };
+    let rows = conn
+        .query_in(text, first, states.len())
+        .bind(workspace_id.to_string())
+        .bind(before)
+        .bind(limit)
+        .bind_all(narrowed.into_iter().flatten());
     let rows = rows.bind_all(states.iter().map(|state| state.as_str().to_owned())).fetch_all::<Row>().await?;
     Ok(rows.into_iter().map(Job::from).collect())
 }

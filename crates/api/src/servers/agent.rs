@@ -7,14 +7,14 @@ use protocol::{EventId, MessageId, ServerId};
 use serde_json::{Value, json};
 
 use super::facts::{self, Facts};
-use super::{store, view};
+use super::{restrictions, store, view};
 use crate::access::Actor;
 use crate::audit::{Outcome, Subject};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::events::{Change, ChangeSubject};
 use crate::gateway::AgentLink;
-use crate::hub::{Hub, Unit};
+use crate::hub::{App, Hub, Unit};
 use crate::secret::TokenDigest;
 
 /// Longest kind of an event, characters.
@@ -47,9 +47,13 @@ pub async fn connected(
     if store::connect(&mut unit.conn(), row).await? == 0 {
         return Ok(false);
     }
-    if before.facts().as_ref() != Some(&facts)
+    if (before.facts().as_ref() != Some(&facts) || before.next_token_at.is_some())
         && let Some(after) = store::by_id(&mut unit.conn(), link.workspace_id, link.server_id).await?
     {
+        if before.next_token_at.is_some() && after.next_token_at.is_none() {
+            let subject = Subject::server(link.server_id, &*link.server_name);
+            unit.audit(&link.actor(), "server.token_rotated", subject, Outcome::Ok, json!({})).await?;
+        }
         unit.announce(view::change(hub, "server.updated", &after)?);
     }
     unit.commit().await?;
@@ -58,8 +62,9 @@ pub async fn connected(
     Ok(true)
 }
 
-/// The agent has its welcome: whoever looks at its server wants to see it live.
-pub fn ready(hub: &Hub, link: &AgentLink) {
+/// The agent has its welcome: whoever looks at its server wants to see it live, and it may have missed a restriction.
+pub fn ready(hub: &App, link: &AgentLink) {
+    restrictions::tell(hub, link.clone());
     let watch = hub.servers.watches().tell(link.server_id, hub.now());
     if let Some(watch) = watch {
         // A link that closed already is nothing to watch.

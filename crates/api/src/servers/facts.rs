@@ -2,7 +2,7 @@
 //!
 //! Everything here was said by the other side: texts are shortened and freed of control characters before they are kept.
 
-use protocol::policy::{PolicySource, PolicySummary, Tier};
+use protocol::policy::{PolicySource, PolicySummary, Rules, Tier};
 use protocol::session::{AgentBuild, Hello, Host};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -86,9 +86,76 @@ pub struct PolicyFacts {
     pub denied_kinds: Vec<String>,
     /// Tiers that need an operator's signature.
     pub require_operator_signature: Vec<String>,
+    /// What the host's own file says; null when there is none that can be read.
+    #[serde(default)]
+    #[schema(required)]
+    pub file: Option<PolicyRules>,
+    /// What the hub has set and the host took; null when there is nothing.
+    #[serde(default)]
+    #[schema(required)]
+    pub hub: Option<PolicyRules>,
+    /// Which of the hub's changes the host has.
+    #[serde(default)]
+    pub hub_seq: u64,
+    /// Keys whose signatures the host takes.
+    #[serde(default)]
+    pub operators: Vec<OperatorKeyFacts>,
     /// Why the file cannot be read.
     #[schema(required)]
     pub problem: Option<String>,
+}
+
+/// Rules about what the hub may do on a server. Absent means: everything; each list names what is allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct PolicyRules {
+    /// Powers that are allowed: `read`, `typed`, `root`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiers: Option<Vec<String>>,
+    /// Kinds that are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Vec<String>>,
+    /// Users that commands may run as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<String>>,
+    /// Where working directories and files may lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Vec<String>>,
+    /// Powers that need an operator's signature.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub require_operator_signature: Vec<String>,
+}
+
+impl From<&Rules> for PolicyRules {
+    fn from(rules: &Rules) -> Self {
+        let texts = |list: &Option<Vec<String>>| {
+            list.as_ref().map(|list| list.iter().take(MAX_ENTRIES).map(|text| short(text)).collect())
+        };
+        Self {
+            tiers: rules.tiers.as_deref().map(tier_names),
+            kinds: texts(&rules.kinds),
+            users: texts(&rules.users),
+            paths: texts(&rules.paths),
+            require_operator_signature: tier_names(&rules.require_operator_signature),
+        }
+    }
+}
+
+/// A key that a host's policy lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PolicyOperator)]
+pub struct OperatorKeyFacts {
+    /// As `ssh-keygen -l` prints it.
+    pub fingerprint: String,
+    /// The comment behind the key.
+    pub comment: String,
+}
+
+fn tier_names(tiers: &[Tier]) -> Vec<String> {
+    let mut tiers = tiers.to_vec();
+    tiers.sort_unstable();
+    tiers.dedup();
+    tiers.into_iter().map(|tier| tier.name().to_owned()).collect()
 }
 
 /// Where a host's policy comes from.
@@ -106,31 +173,26 @@ pub enum PolicyOrigin {
 
 impl From<&PolicySummary> for PolicyFacts {
     fn from(policy: &PolicySummary) -> Self {
-        let tiers = |tiers: &[Tier]| {
-            let mut tiers = tiers.to_vec();
-            tiers.sort_unstable();
-            tiers.dedup();
-            tiers.into_iter().map(|tier| tier_name(tier).to_owned()).collect()
-        };
         Self {
             source: match policy.source {
                 PolicySource::Absent => PolicyOrigin::Absent,
                 PolicySource::File => PolicyOrigin::File,
                 PolicySource::Unreadable => PolicyOrigin::Unreadable,
             },
-            tiers: tiers(&policy.tiers),
+            tiers: tier_names(&policy.tiers),
             denied_kinds: policy.denied_kinds.iter().take(MAX_ENTRIES).map(|kind| short(kind)).collect(),
-            require_operator_signature: tiers(&policy.require_operator_signature),
+            require_operator_signature: tier_names(&policy.require_operator_signature),
+            file: policy.file.as_ref().map(PolicyRules::from),
+            hub: policy.hub.as_ref().map(PolicyRules::from),
+            hub_seq: policy.hub_seq,
+            operators: policy
+                .operators
+                .iter()
+                .take(MAX_ENTRIES)
+                .map(|key| OperatorKeyFacts { fingerprint: short(&key.fingerprint), comment: short(&key.comment) })
+                .collect(),
             problem: policy.problem.as_deref().map(short),
         }
-    }
-}
-
-const fn tier_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Read => "read",
-        Tier::Typed => "typed",
-        Tier::Root => "root",
     }
 }
 

@@ -8,12 +8,14 @@ mod facts;
 mod list;
 mod model;
 mod presence;
+mod restrictions;
 mod routes;
 mod state;
 mod store;
 mod task;
 #[cfg(test)]
 mod tests;
+mod token;
 mod view;
 mod watch;
 
@@ -24,9 +26,10 @@ use protocol::session::ByeCode;
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use facts::{AgentFacts, Facts, HostFacts, PolicyFacts, PolicyOrigin};
+pub use facts::{AgentFacts, Facts, HostFacts, OperatorKeyFacts, PolicyFacts, PolicyOrigin, PolicyRules};
 pub use list::{Filter, Sort, Totals};
 pub use model::{Labels, Name, NewServer, Server, Status};
+pub use restrictions::operators_of;
 pub use state::State;
 pub use store::AgentIdentity;
 pub use task::{start, sweep};
@@ -35,6 +38,7 @@ pub use view::{ServerDetail, ServerView};
 use crate::access::verbs::{ServersManage, ServersRead};
 use crate::access::{Authorized, Workspace};
 use crate::audit::{Outcome, Subject};
+use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::events::{Change, ChangeSubject};
@@ -76,8 +80,8 @@ pub async fn register(hub: &Hub, unit: &mut Unit<'_>, new: NewServer) -> Result<
 ///
 /// # Errors
 /// 404 when there is no such server, or it cannot be written.
-pub async fn set_agent_token(conn: &mut Conn<'_>, id: ServerId, token: TokenDigest) -> Result<()> {
-    match store::set_token(conn, id, token).await? {
+pub async fn set_agent_token(conn: &mut Conn<'_>, id: ServerId, token: TokenDigest, now: Timestamp) -> Result<()> {
+    match store::set_token(conn, id, token, now).await? {
         0 => Err(Error::not_found("server")),
         _ => Ok(()),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use protocol::policy::{Rules, Tier};
 use protocol::{Hex, ServerId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -52,11 +53,33 @@ pub struct Server {
     pub policy: Option<JsonText<PolicyFacts>>,
     /// The host's clock less the hub's at the last hello, milliseconds.
     pub clock_offset_ms: Option<i64>,
+    /// What the hub forbids itself there; `None` when it never forbade anything.
+    pub restrictions: Option<JsonText<Rules>>,
+    /// Counts the changes of `restrictions`.
+    pub restrictions_seq: i64,
+    /// When the agent token was issued; `None`: at the registration.
+    pub token_issued_at: Option<Timestamp>,
+    /// Since when another token waits to take its place.
+    pub next_token_at: Option<Timestamp>,
     /// Grows with each change that somebody made.
     pub version: i64,
 }
 
 impl Server {
+    /// Whether the host asks for an operator's signature on jobs of this tier, as far as the hub knows.
+    #[must_use]
+    pub fn requires_signature(&self, tier: Tier) -> bool {
+        let policy = self.policy.as_ref();
+        policy.is_some_and(|policy| policy.0.require_operator_signature.iter().any(|name| name == tier.name()))
+    }
+
+    /// Whether the host has taken what the hub forbids itself.
+    #[must_use]
+    pub fn restrictions_in_force(&self) -> bool {
+        let taken = self.policy.as_ref().map_or(0, |policy| policy.0.hub_seq);
+        u64::try_from(self.restrictions_seq).is_ok_and(|wanted| wanted <= taken)
+    }
+
     /// What the last hello said, when there was one.
     pub(super) fn facts(&self) -> Option<Facts> {
         let (host, agent, policy) = (self.host.as_ref()?, self.agent.as_ref()?, self.policy.as_ref()?);

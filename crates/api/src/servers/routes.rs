@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use protocol::policy::Rules;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::facts::PolicyRules;
 use super::list::{Filter, Sort, Totals};
 use super::model::{Labels, Name, Server, Status};
 use super::view::{ServerDetail, ServerView};
@@ -30,6 +32,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get, update, delete))
         .routes(routes!(revoke))
         .routes(routes!(watch))
+        .routes(routes!(rotate_token))
+        .routes(routes!(restrict))
 }
 
 /// Which servers to list.
@@ -205,6 +209,49 @@ async fn delete(State(hub): State<App>, server: Authorized<Server, ServersManage
 )]
 async fn revoke(State(hub): State<App>, server: Authorized<Server, ServersManage>) -> Result<Json<ServerView>> {
     let server = super::revoke(&hub, server).await?;
+    Ok(Json(ServerView::new(&hub, &server)))
+}
+
+/// Replace a server's agent token.
+///
+/// The old token stays good until the agent has connected with the new one; then it is dead. This happens by itself every
+/// 30 days. 409 `server_offline` when the server is not connected.
+#[utoipa::path(
+    post,
+    path = "/v1/servers/{id}/rotate-token",
+    operation_id = "servers_rotate_token",
+    tag = "servers",
+    params(("id" = String, Path, description = "The server")),
+    responses((status = 202, description = "The server; `token.rotation` is null again once the new token is in use", body = ServerView)),
+)]
+async fn rotate_token(
+    State(hub): State<App>,
+    server: Authorized<Server, ServersManage>,
+) -> Result<(StatusCode, Json<ServerView>)> {
+    let server = super::token::rotate(&hub, server).await?;
+    Ok((StatusCode::ACCEPTED, Json(ServerView::new(&hub, &server))))
+}
+
+/// Set what the hub forbids itself on a server.
+///
+/// The host writes the rules down and obeys them besides its own policy file, whoever holds the hub's database. Rules can
+/// be taken back here by setting others, `{}` for none; what the host's own file forbids stays forbidden. A server that
+/// is away is told when it connects: `restrictions.in_force` says whether it has been.
+#[utoipa::path(
+    put,
+    path = "/v1/servers/{id}/restrictions",
+    operation_id = "servers_restrict",
+    tag = "servers",
+    params(("id" = String, Path, description = "The server")),
+    request_body = PolicyRules,
+    responses((status = 200, description = "The server", body = ServerView)),
+)]
+async fn restrict(
+    State(hub): State<App>,
+    server: Authorized<Server, ServersManage>,
+    Json(rules): Json<Rules>,
+) -> Result<Json<ServerView>> {
+    let server = super::restrictions::set(&hub, server, rules).await?;
     Ok(Json(ServerView::new(&hub, &server)))
 }
 

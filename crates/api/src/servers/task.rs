@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::presence::Transition;
-use super::store;
+use super::{store, token};
 use crate::background;
 use crate::error::Result;
 use crate::events::{Change, ChangeSubject};
@@ -20,6 +20,7 @@ const BATCH: usize = 200;
 
 /// Starts the task.
 pub fn start(app: &App) {
+    token::start(app);
     background::spawn(app, "presence", EVERY, app.servers.wake.clone(), |hub| async move { sweep(&hub).await });
 }
 

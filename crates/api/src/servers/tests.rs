@@ -264,7 +264,7 @@ async fn a_revoked_server_can_be_enrolled_again() {
         assert_eq!(audit["data"].as_array().unwrap().len(), 1, "twice changes nothing");
         let digest = crate::secret::TokenDigest::of(server.token.reveal());
         let mut unit = hub.begin().await.unwrap();
-        super::set_agent_token(&mut unit.conn(), server.server_id, digest).await.unwrap();
+        super::set_agent_token(&mut unit.conn(), server.server_id, digest, hub.now()).await.unwrap();
         unit.audit(
             &crate::access::Actor::system(world.workspace_id),
             "server.enroll",

@@ -6,7 +6,7 @@ use protocol::ServerId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::facts::{AgentFacts, HostFacts, PolicyFacts};
+use super::facts::{AgentFacts, HostFacts, PolicyFacts, PolicyRules};
 use super::model::{Server, Status};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -49,11 +49,47 @@ pub struct ServerView {
     /// What the host's own policy allows; null before the first connection.
     #[schema(required)]
     pub policy: Option<PolicyFacts>,
+    /// What the hub forbids itself there, beyond the host's own policy; null when it never forbade anything.
+    #[schema(required)]
+    pub restrictions: Option<Restrictions>,
+    /// The agent's credential.
+    pub token: TokenFacts,
     /// Grows with each change that somebody made; `If-Match` compares it.
     pub version: i64,
     /// The last half hour, when it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spark: Option<Spark>,
+}
+
+/// What the hub forbids itself on a server.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ServerRestrictions)]
+pub struct Restrictions {
+    /// The rules.
+    pub rules: PolicyRules,
+    /// Counts their changes.
+    pub seq: i64,
+    /// The host has written them down and obeys; false until it has heard of them.
+    pub in_force: bool,
+}
+
+/// The agent's credential; the token itself is nowhere.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = AgentToken)]
+pub struct TokenFacts {
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// A newer one was sent and the agent has not used it yet; null when there is none.
+    #[schema(required)]
+    pub rotation: Option<TokenRotation>,
+}
+
+/// A token that waits to take the place of the present one.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = AgentTokenRotation)]
+pub struct TokenRotation {
+    /// When it was sent.
+    pub started_at: Timestamp,
 }
 
 /// A server with its newest sample in full.
@@ -97,6 +133,15 @@ impl ServerView {
             host: server.host.as_ref().map(|host| host.0.clone()),
             live: metrics::live(hub, server.id),
             policy: server.policy.as_ref().map(|policy| policy.0.clone()),
+            restrictions: server.restrictions.as_ref().map(|rules| Restrictions {
+                rules: PolicyRules::from(&rules.0),
+                seq: server.restrictions_seq,
+                in_force: server.restrictions_in_force(),
+            }),
+            token: TokenFacts {
+                issued_at: server.token_issued_at.unwrap_or(server.registered_at),
+                rotation: server.next_token_at.map(|started_at| TokenRotation { started_at }),
+            },
             version: server.version,
             spark: None,
         }

@@ -2,9 +2,10 @@
 
 pub(super) mod page;
 
+use protocol::policy::Rules;
 use protocol::{EventId, Hex, ServerId, WorkspaceId};
 
-use super::facts::Facts;
+use super::facts::{Facts, PolicyFacts};
 use super::model::{Labels, Name, Server, Status};
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
@@ -31,7 +32,7 @@ pub(super) async fn by_id(
 ) -> Result<Option<Server>, DbError> {
     conn.query(sql!(
         "select id, workspace_id, name, labels, status, registered_at, last_seen_at, revoked_at, host, agent, policy,
-                clock_offset_ms, version
+                clock_offset_ms, restrictions, restrictions_seq, token_issued_at, next_token_at, version
          from servers where id = $1 and workspace_id = $2"
     ))
     .bind(id.to_string())
@@ -43,7 +44,7 @@ pub(super) async fn by_id(
 pub(super) async fn by_token(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<Option<AgentIdentity>, DbError> {
     conn.query(sql!(
         "select id as server_id, workspace_id, name as server_name from servers
-         where token_digest = $1 and revoked_at is null"
+         where (token_digest = $1 or next_token_digest = $1) and revoked_at is null"
     ))
     .bind(digest)
     .fetch_optional()
@@ -64,8 +65,8 @@ pub(super) struct NewRow<'a> {
 pub(super) async fn insert(conn: &mut Conn<'_>, row: NewRow<'_>) -> Result<(), DbError> {
     conn.query(sql!(
         "insert into servers (id, workspace_id, name, name_key, search_key, labels, status, token_digest,
-                              machine_id_hash, registered_at, version)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)"
+                              machine_id_hash, registered_at, token_issued_at, restrictions_seq, version)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, 1)"
     ))
     .bind(row.id.to_string())
     .bind(row.workspace_id.to_string())
@@ -93,15 +94,21 @@ async fn insert_labels(conn: &mut Conn<'_>, id: ServerId, labels: &Labels) -> Re
     Ok(())
 }
 
-pub(super) async fn set_token(conn: &mut Conn<'_>, id: ServerId, token: TokenDigest) -> Result<u64, DbError> {
+pub(super) async fn set_token(
+    conn: &mut Conn<'_>,
+    id: ServerId,
+    token: TokenDigest,
+    at: Timestamp,
+) -> Result<u64, DbError> {
     conn.query(sql!(
         "update servers
-         set token_digest = $2, revoked_at = null,
+         set token_digest = $2, token_issued_at = $3, next_token_digest = null, next_token_at = null, revoked_at = null,
              status = case when status <> 'revoked' then status when last_seen_at is null then 'pending' else 'offline' end
          where id = $1"
     ))
     .bind(id.to_string())
     .bind(token)
+    .bind(at)
     .execute()
     .await
 }
@@ -115,13 +122,17 @@ pub(super) struct Connected {
     pub(super) at: Timestamp,
 }
 
-/// Writes the facts of a hello; 0 when the token does not belong to the server any more.
+/// Writes the facts of a hello, and lets a new token take the place of the old one when it came with it; 0 when the token does not belong to the server any more.
 pub(super) async fn connect(conn: &mut Conn<'_>, row: Connected) -> Result<u64, DbError> {
     let searchable = format!("\n{}", row.facts.host.hostname.to_lowercase());
     conn.query(sql!(
         "update servers
-         set host = $3, agent = $4, policy = $5, clock_offset_ms = $6, last_seen_at = $7, search_key = name_key || $8
-         where id = $1 and token_digest = $2 and revoked_at is null"
+         set host = $3, agent = $4, policy = $5, clock_offset_ms = $6, last_seen_at = $7, search_key = name_key || $8,
+             token_digest = $2,
+             token_issued_at = case when next_token_digest = $2 then next_token_at else token_issued_at end,
+             next_token_at = case when next_token_digest = $2 then null else next_token_at end,
+             next_token_digest = case when next_token_digest = $2 then null else next_token_digest end
+         where id = $1 and (token_digest = $2 or next_token_digest = $2) and revoked_at is null"
     ))
     .bind(row.id.to_string())
     .bind(row.token)
@@ -133,6 +144,73 @@ pub(super) async fn connect(conn: &mut Conn<'_>, row: Connected) -> Result<u64, 
     .bind(searchable)
     .execute()
     .await
+}
+
+/// Writes down a token that waits to take the place of the present one; 0 when the server is revoked.
+pub(super) async fn set_next_token(
+    conn: &mut Conn<'_>,
+    id: ServerId,
+    token: TokenDigest,
+    at: Timestamp,
+) -> Result<u64, DbError> {
+    conn.query(sql!(
+        "update servers set next_token_digest = $2, next_token_at = $3 where id = $1 and revoked_at is null"
+    ))
+    .bind(id.to_string())
+    .bind(token)
+    .bind(at)
+    .execute()
+    .await
+}
+
+/// Online servers whose token was issued before `old`, unless a newer one was sent after `stuck`.
+pub(super) async fn with_old_token(
+    conn: &mut Conn<'_>,
+    old: Timestamp,
+    stuck: Timestamp,
+    limit: i64,
+) -> Result<Vec<(WorkspaceId, ServerId)>, DbError> {
+    let rows: Vec<(String, String)> = conn
+        .query(sql!(
+            "select workspace_id, id from servers
+             where status = 'online' and revoked_at is null
+               and ((next_token_at is null and coalesce(token_issued_at, registered_at) < $1) or next_token_at < $2)
+             order by id limit $3"
+        ))
+        .bind(old)
+        .bind(stuck)
+        .bind(limit)
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().filter_map(|(workspace, id)| Some((workspace.parse().ok()?, id.parse().ok()?))).collect())
+}
+
+/// Writes what the hub forbids itself on a server.
+pub(super) async fn set_restrictions(
+    conn: &mut Conn<'_>,
+    id: ServerId,
+    rules: &Rules,
+    seq: i64,
+) -> Result<(), DbError> {
+    conn.query(sql!(
+        "update servers set restrictions = $2, restrictions_seq = $3, version = version + 1 where id = $1"
+    ))
+    .bind(id.to_string())
+    .bind(JsonText(rules.clone()))
+    .bind(seq)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Writes what a host says of its policy between two hellos.
+pub(super) async fn set_policy(conn: &mut Conn<'_>, id: ServerId, policy: PolicyFacts) -> Result<(), DbError> {
+    conn.query(sql!("update servers set policy = $2 where id = $1"))
+        .bind(id.to_string())
+        .bind(JsonText(policy))
+        .execute()
+        .await?;
+    Ok(())
 }
 
 /// A server that presence has to watch.
@@ -255,7 +333,7 @@ pub(super) async fn update(conn: &mut Conn<'_>, edited: Edited<'_>) -> Result<u6
 /// Revokes the agent token; 0 when it is revoked already.
 pub(super) async fn revoke(conn: &mut Conn<'_>, id: ServerId, at: Timestamp) -> Result<u64, DbError> {
     conn.query(sql!(
-        "update servers set revoked_at = $2, token_digest = null, status = 'revoked', version = version + 1
+        "update servers set revoked_at = $2, token_digest = null, next_token_digest = null, next_token_at = null, status = 'revoked', version = version + 1
          where id = $1 and revoked_at is null"
     ))
     .bind(id.to_string())

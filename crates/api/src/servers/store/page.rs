@@ -22,7 +22,7 @@ macro_rules! page {
     ($rank:literal, $after:literal, $order:literal) => {
         sql!(
             "select id, workspace_id, name, labels, status, registered_at, last_seen_at, revoked_at, host, agent,
-                    policy, clock_offset_ms, version, name_key, ",
+                    policy, clock_offset_ms, restrictions, restrictions_seq, token_issued_at, next_token_at, version, name_key, ",
             $rank,
             " as rank
              from servers s
