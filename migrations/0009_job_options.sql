@@ -4,7 +4,8 @@ alter table jobs add column limits text;
 alter table jobs add column batch_id text;
 -- Fixed when the job was made; null where the host asked for no signature.
 alter table jobs add column op_body text;
-create index jobs_by_batch on jobs (batch_id, position) where batch_id is not null;
+-- A batch never makes two jobs for one server, whatever is killed in between.
+create unique index jobs_by_batch on jobs (batch_id, server_id) where batch_id is not null;
 
 -- Operators' signatures over op_body, as they go to the host. Who gave them is kept as it was.
 create table job_signatures (

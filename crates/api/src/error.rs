@@ -172,6 +172,13 @@ impl Error {
         self.code
     }
 
+    /// Whether it was caused by a row that is there already.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        let cause = self.source.as_deref().and_then(|source| source.downcast_ref::<crate::db::DbError>());
+        matches!(cause, Some(crate::db::DbError::UniqueViolation(_)))
+    }
+
     /// The message that the caller is told.
     #[must_use]
     pub fn message(&self) -> &str {

@@ -57,6 +57,8 @@ pub struct Hub {
     pub metrics: crate::metrics::State,
     /// Delivery wake-ups and log followers.
     pub jobs: crate::jobs::State,
+    /// Batches that may move on.
+    pub job_batches: crate::job_batches::State,
     /// Agent builds that this hub hands out.
     pub enrollment: crate::enrollment::State,
 }

@@ -22,6 +22,7 @@ pub mod enrollment;
 pub mod events;
 pub mod gateway;
 pub mod installation;
+pub mod job_batches;
 pub mod jobs;
 pub mod license;
 pub mod metrics;

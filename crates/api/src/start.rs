@@ -104,6 +104,7 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         servers: crate::servers::State::default(),
         metrics: crate::metrics::State::default(),
         jobs: crate::jobs::State::default(),
+        job_batches: crate::job_batches::State::default(),
         enrollment: crate::enrollment::State::default(),
         config,
         db,
@@ -124,6 +125,7 @@ pub async fn start_background(app: &App) {
     crate::metrics::start(app);
     crate::servers::start(app);
     crate::jobs::spawn(app);
+    crate::job_batches::spawn(app);
 }
 
 #[cfg(test)]

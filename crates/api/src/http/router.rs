@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use super::{assets, docs, health, openapi, pipeline};
 use crate::error::{Error, ErrorCode};
 use crate::hub::App;
-use crate::{audit, auth, enrollment, events, gateway, jobs, metrics, operators, servers};
+use crate::{audit, auth, enrollment, events, gateway, job_batches, jobs, metrics, operators, servers};
 
 /// The whole hub as one service.
 pub fn router(app: App) -> Router {
@@ -35,6 +35,7 @@ pub(super) fn api() -> OpenApiRouter<App> {
         .merge(enrollment::routes())
         .merge(events::routes())
         .merge(gateway::routes())
+        .merge(job_batches::routes())
         .merge(jobs::routes())
         .merge(metrics::routes())
         .merge(operators::routes())

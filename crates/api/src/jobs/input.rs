@@ -12,7 +12,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::MAX_EXPIRY;
-use super::model::{Definition, ExecArgs};
+use super::model::{CreatedBy, Definition, ExecArgs};
 use crate::error::{Error, Result};
 
 const DEFAULT_TIMEOUT_S: u32 = 3600;
@@ -28,8 +28,8 @@ pub struct NewJob {
     pub expires_in: Duration,
     /// The job that it repeats.
     pub retry_of: Option<JobId>,
-    /// The batch that it belongs to.
-    pub batch_id: Option<BatchId>,
+    /// The batch that it belongs to, and who made that.
+    pub batch: Option<(BatchId, CreatedBy)>,
 }
 
 /// What callers say of a job, wherever it is to run; not looked at yet.
@@ -113,7 +113,7 @@ impl Body {
         let Self { kind, args, timeout_s, expires_in_s, limits, exclusive, .. } = self;
         let wanted = Wanted { kind, args, timeout_s, expires_in_s, limits, exclusive };
         let (definition, expires_in) = wanted.parse(DEFAULT_EXPIRY_S).map_err(Error::invalid_fields)?;
-        Ok(NewJob { definition, expires_in, retry_of: None, batch_id: None })
+        Ok(NewJob { definition, expires_in, retry_of: None, batch: None })
     }
 }
 

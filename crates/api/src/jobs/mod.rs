@@ -22,15 +22,16 @@ mod tests;
 use std::time::Duration;
 
 use protocol::job::JobState;
+use protocol::{BatchId, JobId, ServerId};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use input::{NewJob, Wanted};
-pub use model::{CreatedBy, Definition, Job, JobError, JobView, LogSize};
+pub use model::{CreatedBy, Definition, Job, JobError, JobView, LimitsSchema, LogSize};
 pub use state::State;
 pub use task::{reconcile, spawn};
 
 use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
-use crate::access::{Authorized, Workspace};
+use crate::access::{Actor, Authorized, Workspace};
 use crate::error::{Error, Result};
 use crate::http::page::{self, Cursor, Limit};
 use crate::hub::{App, Hub};
@@ -54,6 +55,37 @@ pub async fn create(app: &App, server: Authorized<Server, ServersExec>, new: New
     insert(app, server, new, "job.create").await
 }
 
+/// Makes the job of a server in a batch, unless it has been made already.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_for_batch(app: &App, server: Authorized<Server, ServersExec>, new: NewJob) -> Result<()> {
+    match insert(app, server, new, "job.create").await {
+        // Another hub on the same database, or this one before it was killed.
+        Err(error) if error.is_duplicate() => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Cancels a job of a batch that stands still, if it was not sent yet, and parts the two: its server waits again.
+///
+/// # Errors
+/// When the database cannot be used.
+pub async fn take_back(app: &App, server_id: ServerId, id: JobId, batch_id: BatchId) -> Result<()> {
+    let mut step = Step::begin(app, server_id).await?;
+    let Some(mut job) = step.job(id).await? else { return Ok(()) };
+    if !matches!(job.state, JobState::Queued | JobState::AwaitingSignature) {
+        return Ok(());
+    }
+    let error = JobError::new("batch_halted", format!("batch {batch_id} stopped before this job was sent"));
+    if step.end(&mut job, JobState::Cancelled, Some(error)).await? {
+        store::leave_batch(&mut step.conn(), id).await?;
+        step.audit(&Actor::system(job.workspace_id), "job.cancel", &job).await?;
+        step.fill().await?;
+    }
+    step.commit().await
+}
+
 /// Makes a new job with the definition of one that has ended.
 ///
 /// # Errors
@@ -67,7 +99,7 @@ pub async fn retry(app: &App, job: &Job, server: Authorized<Server, ServersExec>
         definition: job.definition.clone(),
         expires_in: job.expires_at.since(job.created_at),
         retry_of: Some(job.id),
-        batch_id: None,
+        batch: None,
     };
     insert(app, server, new, "job.retry").await
 }
@@ -78,6 +110,10 @@ async fn insert(app: &App, server: Authorized<Server, ServersExec>, new: NewJob,
         return Err(Error::conflict("this server is revoked and takes no jobs; enrol it again first"));
     }
     let now = app.now();
+    let (batch_id, created_by) = match new.batch {
+        Some((batch_id, created_by)) => (Some(batch_id), created_by),
+        None => (None, CreatedBy::from(&actor)),
+    };
     let mut job = Job {
         id: app.ids.job(),
         workspace_id: server.workspace_id,
@@ -86,9 +122,9 @@ async fn insert(app: &App, server: Authorized<Server, ServersExec>, new: NewJob,
         definition: new.definition,
         created_at: now,
         expires_at: now.plus(new.expires_in),
-        created_by: CreatedBy::from(&actor),
+        created_by,
         retry_of: new.retry_of,
-        batch_id: new.batch_id,
+        batch_id,
         op_body: None,
         state: JobState::Queued,
         sent_at: None,

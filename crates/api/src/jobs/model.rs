@@ -188,7 +188,7 @@ pub(super) struct ExecArgs {
 #[derive(ToSchema)]
 #[schema(as = JobLimits)]
 #[expect(dead_code, reason = "only its schema is used")]
-pub(in crate::jobs) struct LimitsSchema {
+pub struct LimitsSchema {
     /// Processor time, in percent of one processor: 150 is one and a half.
     #[schema(minimum = 1, maximum = 100_000)]
     cpu_percent: Option<u32>,

@@ -294,6 +294,9 @@ impl<'h> Step<'h> {
         let Self { hub, unit, session, after, turn, .. } = self;
         unit.commit().await?;
         for job in after.changed {
+            if job.batch_id.is_some() && job.state.is_terminal() {
+                hub.job_batches.moved();
+            }
             hub.jobs.note(job);
         }
         if let Some(session) = session {

@@ -247,6 +247,12 @@ pub(super) async fn insert_signature(conn: &mut Conn<'_>, id: JobId, signed: &Si
     Ok(())
 }
 
+/// Parts a job from the batch that made it.
+pub(super) async fn leave_batch(conn: &mut Conn<'_>, id: JobId) -> Result<(), DbError> {
+    conn.query(sql!("update jobs set batch_id = null where id = $1")).bind(id.to_string()).execute().await?;
+    Ok(())
+}
+
 /// Several jobs, in no order. For lists that a frame's size bounds.
 pub(super) async fn by_ids(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<Vec<Job>, DbError> {
     let mut jobs = Vec::with_capacity(ids.len());

@@ -10,6 +10,7 @@ mod model;
 mod presence;
 mod restrictions;
 mod routes;
+mod selector;
 mod state;
 mod store;
 mod task;
@@ -30,6 +31,7 @@ pub use facts::{AgentFacts, Facts, HostFacts, OperatorKeyFacts, PolicyFacts, Pol
 pub use list::{Filter, Sort, Totals};
 pub use model::{Labels, Name, NewServer, Server, Status};
 pub use restrictions::operators_of;
+pub use selector::{Selected, Selector, select};
 pub use state::State;
 pub use store::AgentIdentity;
 pub use task::{start, sweep};

@@ -358,3 +358,34 @@ pub(super) async fn exists(conn: &mut Conn<'_>, id: ServerId) -> Result<bool, Db
         conn.query(sql!("select id from servers where id = $1")).bind(id.to_string()).fetch_optional().await?;
     Ok(found.is_some_and(|found| found.id == id))
 }
+
+#[derive(sqlx::FromRow)]
+struct Named {
+    #[sqlx(try_from = "String")]
+    id: ServerId,
+    name: String,
+    revoked_at: Option<Timestamp>,
+}
+
+/// Names of servers, and whether they are revoked; others than the workspace's are left out.
+pub(super) async fn names(
+    conn: &mut Conn<'_>,
+    workspace_id: WorkspaceId,
+    ids: &[ServerId],
+) -> Result<Vec<(ServerId, String, bool)>, DbError> {
+    let mut names = Vec::with_capacity(ids.len());
+    for page in ids.chunks(500) {
+        let rows: Vec<Named> = conn
+            .query_in(
+                sql!("select id, name, revoked_at from servers where workspace_id = $1 and id in ({in})"),
+                2,
+                page.len(),
+            )
+            .bind(workspace_id.to_string())
+            .bind_all(page.iter().map(ServerId::to_string))
+            .fetch_all()
+            .await?;
+        names.extend(rows.into_iter().map(|row| (row.id, row.name, row.revoked_at.is_some())));
+    }
+    Ok(names)
+}

@@ -1,0 +1,41 @@
+//! Moves every batch on that has not ended.
+
+use std::time::Duration;
+
+use super::{advance, store};
+use crate::background;
+use crate::error::Result;
+use crate::hub::App;
+
+/// How often to look; the end of a job wakes it besides.
+const EVERY: Duration = Duration::from_secs(1);
+/// Batches that are looked at in one run.
+const AT_ONCE: i64 = 200;
+
+/// Starts the reconciler of batches.
+pub fn spawn(app: &App) {
+    let wake = app.job_batches.wake.clone();
+    background::spawn(app, "job_batches", EVERY, wake, |app| async move { reconcile(&app).await });
+}
+
+/// Moves every batch on as far as it goes now.
+///
+/// # Errors
+/// When the database cannot be used; nothing is lost, the next run does it.
+pub async fn reconcile(app: &App) -> Result<()> {
+    let open = {
+        let mut session = app.db.read().await?;
+        store::unfinished(&mut session.conn(), AT_ONCE).await?
+    };
+    for id in open {
+        // One batch's trouble is no other's.
+        while advance::advance(app, id)
+            .await
+            .inspect_err(|error| {
+                tracing::error!(batch.id = %id, error = %error.chain(), "a batch could not be moved on: {error}");
+            })
+            .unwrap_or(false)
+        {}
+    }
+    Ok(())
+}
