@@ -24,6 +24,7 @@ pub mod relay;
 pub mod spool;
 pub mod status;
 pub mod supervise;
+pub mod text;
 pub mod trust;
 pub mod verify;
 pub mod work;
