@@ -12,6 +12,7 @@ mod fixture;
 pub mod handover;
 pub mod host;
 pub mod identity;
+pub mod inspect;
 pub mod license;
 pub mod link;
 pub mod logging;

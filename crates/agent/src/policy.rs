@@ -28,7 +28,8 @@ use crate::host::files;
 use crate::spool::Limits;
 use crate::trust::check_owner;
 
-const MAX_FILE: usize = 64 << 10;
+/// Longest policy file.
+pub(crate) const MAX_FILE: usize = 64 << 10;
 const ALL_TIERS: [Tier; 3] = [Tier::Read, Tier::Typed, Tier::Root];
 
 /// What the host allows.
@@ -42,13 +43,13 @@ pub struct Policy {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Rules {
-    tiers: Option<Vec<Tier>>,
-    kinds: Option<Vec<String>>,
-    users: Option<Vec<String>>,
-    paths: Option<Vec<String>>,
-    require_operator_signature: Vec<Tier>,
-    limits: Limits,
+pub(crate) struct Rules {
+    pub(crate) tiers: Option<Vec<Tier>>,
+    pub(crate) kinds: Option<Vec<String>>,
+    pub(crate) users: Option<Vec<String>>,
+    pub(crate) paths: Option<Vec<String>>,
+    pub(crate) require_operator_signature: Vec<Tier>,
+    pub(crate) limits: Limits,
 }
 
 impl Policy {
@@ -63,7 +64,7 @@ impl Policy {
         Self::parse(&text)
     }
 
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         match toml::from_str::<Rules>(text) {
             Ok(rules) => match rules.check() {
                 None => Self { source: PolicySource::File, rules, problem: None },
@@ -116,6 +117,11 @@ impl Policy {
         self.rules.limits
     }
 
+    /// The rules, for those who explain them; only [`Policy::permit`] decides.
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// What the hub may show of it.
     #[must_use]
     pub fn summary(&self) -> PolicySummary {
@@ -133,7 +139,8 @@ impl Policy {
 }
 
 impl Rules {
-    fn check(&self) -> Option<String> {
+    /// What is wrong although it can be read.
+    pub(crate) fn check(&self) -> Option<String> {
         let root = self.paths.iter().flatten().find(|root| !is_plain(Path::new(root)));
         root.map(|root| format!("paths: {root:?} is not an absolute path without \"..\""))
     }
@@ -154,7 +161,8 @@ fn is_plain(path: &Path) -> bool {
     path.is_absolute() && !path.components().any(|component| component == Component::ParentDir)
 }
 
-const fn tier_name(tier: Tier) -> &'static str {
+/// A tier as the file names it.
+pub(crate) const fn tier_name(tier: Tier) -> &'static str {
     match tier {
         Tier::Read => "read",
         Tier::Typed => "typed",
