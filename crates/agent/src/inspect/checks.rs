@@ -1,6 +1,7 @@
 //! What `doctor` looks at on this machine. Each check only looks, and never shows a credential.
 
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,13 +43,28 @@ pub(super) fn registration(paths: &Paths) -> Vec<Check> {
     let seen = format!("server {} of {}", anchor.server_id, anchor.hub_url);
     let registered = match identity::load_both(paths) {
         Ok(_) => Check::ok(name, seen),
-        Err(IdentityError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+        Err(error) if is_hidden(&error) => {
             Check::warning(name, format!("{seen}; whether its credential is there cannot be seen"), UNSEEN)
         }
         Err(error) => Check::problem(name, format!("{seen}; {error}"), REGISTER),
     };
     let pinned = format!("pinned, SHA-256 {}", anchor.hub_fingerprint);
     vec![registered, Check::ok("hub key", format!("{pinned}; the dashboard shows the same under Add server"))]
+}
+
+/// Whether there is anything else to look at.
+pub(super) fn is_registered(paths: &Paths) -> bool {
+    !matches!(HubAnchor::load(paths), Err(IdentityError::NotRegistered(_)))
+}
+
+/// Whether this user may not see it.
+pub(super) fn is_hidden(error: &IdentityError) -> bool {
+    matches!(error, IdentityError::Unreadable { source, .. } if source.kind() == ErrorKind::PermissionDenied)
+}
+
+/// What to do about a directory that cannot be opened.
+fn unseen() -> &'static str {
+    if nix::unistd::geteuid().is_root() { "see the line about its directory" } else { UNSEEN }
 }
 
 /// Owners and modes of what must belong to whom.
@@ -71,7 +87,7 @@ pub(super) fn directories(paths: &Paths) -> Vec<Check> {
 fn directory(name: &'static str, path: &Path, forbidden: u32, relay: Option<Option<u32>>) -> Check {
     let metadata = match Dir::open(path).and_then(|dir| dir.metadata()) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             return Check::warning(name, format!("{} cannot be seen", path.display()), UNSEEN);
         }
         Err(error) => return Check::problem(name, format!("{}: {error}", path.display()), REGISTER),
@@ -184,7 +200,7 @@ pub(super) fn spool(paths: &Paths) -> Check {
     let name = "disk";
     let dir = match Dir::open(&paths.spool_dir()) {
         Ok(dir) => dir,
-        Err(error) => return Check::warning(name, format!("the spool cannot be seen: {error}"), UNSEEN),
+        Err(error) => return Check::warning(name, format!("the spool cannot be seen: {error}"), unseen()),
     };
     let limits = Policy::load(paths.policy_file()).limits();
     let (waiting, free) = (limits::unacknowledged_bytes(&dir), limits::free_bytes(&dir));
@@ -233,7 +249,7 @@ pub(super) fn leftovers(paths: &Paths) -> Check {
     let name = "jobs";
     let claims = match Claims::open(paths) {
         Ok(claims) => claims,
-        Err(error) => return Check::warning(name, error.to_string(), UNSEEN),
+        Err(error) => return Check::warning(name, error.to_string(), unseen()),
     };
     let jobs = claims.jobs();
     let running = jobs.iter().filter(|job_id| claims.is_alive(**job_id)).count();

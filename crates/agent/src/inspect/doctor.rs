@@ -91,7 +91,16 @@ pub async fn run(paths: &Paths, as_json: bool) -> ExitCode {
 
 async fn examine(paths: &Paths) -> Vec<Check> {
     let mut found = checks::registration(paths);
-    found.extend(checks::directories(paths));
+    if checks::is_registered(paths) {
+        found.extend(of_a_registered_machine(paths).await);
+    }
+    found.push(checks::policy(paths));
+    found.extend(checks::kernel());
+    found
+}
+
+async fn of_a_registered_machine(paths: &Paths) -> Vec<Check> {
+    let mut found = checks::directories(paths);
     found.extend(network(paths).await);
     found.push(checks::clock(paths));
     found.push(checks::relay(paths));
@@ -102,9 +111,7 @@ async fn examine(paths: &Paths) -> Vec<Check> {
         found.push(Check::ok("workers", "started by the agent itself: systemd does not run here, or not this agent"));
     }
     found.push(checks::spool(paths));
-    found.push(checks::policy(paths));
     found.push(checks::leftovers(paths));
-    found.extend(checks::kernel());
     found
 }
 
@@ -113,7 +120,11 @@ async fn network(paths: &Paths) -> Vec<Check> {
     let until = Instant::now() + NETWORK;
     let identity = match Identity::load(paths) {
         Ok(identity) => identity,
-        Err(error) => return vec![Check::warning("hub", format!("not tried: {error}"), checks::UNSEEN)],
+        Err(error) if checks::is_hidden(&error) => {
+            return vec![Check::warning("hub", format!("not tried: {error}"), checks::UNSEEN)];
+        }
+        // The check of the registration says so.
+        Err(_) => return Vec::new(),
     };
     let endpoint = match identity.endpoint(paths) {
         Ok(endpoint) => endpoint,
