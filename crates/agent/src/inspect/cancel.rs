@@ -97,16 +97,17 @@ fn ended(done: &JobDone) -> String {
 
 /// What to say of a job that does not run.
 fn already_over(records: &Records, job_id: JobId) -> Result<Option<String>, Problem> {
+    if records.is_running(job_id) {
+        return Ok(None);
+    }
     let spooled = records
         .spool
         .job(job_id)
         .map_err(|error| Problem::new(format!("job {job_id} cannot be looked up in the spool: {error}"), AS_ROOT))?;
-    Ok(match spooled.map(|job| job.phase) {
-        Some(Phase::Running) => None,
-        Some(Phase::Ended(done)) => Some(format!("nothing to cancel: {}", ended(&done))),
-        None if records.claims.as_ref().is_ok_and(|claims| claims.is_alive(job_id)) => None,
-        None => Some(format!("nothing to cancel: job {job_id} does not run any more; the hub has its end")),
-    })
+    Ok(Some(match spooled.map(|job| job.phase) {
+        Some(Phase::Ended(done)) => format!("nothing to cancel: {}", ended(&done)),
+        _ => format!("nothing to cancel: job {job_id} does not run any more; the hub has its end"),
+    }))
 }
 
 fn connect(paths: &Paths, job_id: JobId) -> io::Result<UnixStream> {

@@ -14,7 +14,6 @@ use crate::ops;
 use crate::paths::Paths;
 use crate::spool::Phase;
 use crate::text;
-use crate::trust::claims::Claims;
 
 /// Longest command line in the table, characters.
 const MAX_COMMAND: usize = 160;
@@ -90,8 +89,7 @@ fn list(records: &Records, limit: usize) -> Result<(Vec<Listed>, usize), Problem
     let dated = records.job_ids()?.into_iter().filter_map(|job_id| Some((began(job_id)?, job_id)));
     let mut known: Vec<(i64, JobId)> = dated.collect();
     known.sort_unstable_by_key(|began| Reverse(*began));
-    let is_running = |job_id: JobId| records.spool.is_running(job_id).unwrap_or(false);
-    let shown = known.iter().enumerate().filter(|(index, (_, job_id))| *index < limit || is_running(*job_id));
+    let shown = known.iter().enumerate().filter(|(index, (_, job_id))| *index < limit || records.is_running(*job_id));
     let jobs: Vec<Listed> = shown.map(|(_, (began, job_id))| look(records, *job_id, *began)).collect();
     let left_out = known.len().saturating_sub(jobs.len());
     Ok((jobs, left_out))
@@ -112,14 +110,12 @@ fn look(records: &Records, job_id: JobId, began: i64) -> Listed {
         Some(_) => AtHub::AtLeast(log_start),
     };
     let log_bytes = spooled.as_ref().map(|job| job.next_offset).or_else(|| noted.map(|end| end.next_offset));
-    let is_alive = |claims: &Claims| claims.is_alive(job_id);
     let started_at_ms = spooled.as_ref().map(|job| job.started_at_ms).or(started_at_ms).unwrap_or(began);
     let standing = match (spooled.map(|job| job.phase), noted) {
-        (Some(Phase::Running), _) => Standing::Running,
+        _ if records.is_running(job_id) => Standing::Running,
         (Some(Phase::Ended(done)), _) => Standing::Ended(done),
-        (None, _) if claims.is_some_and(is_alive) => Standing::Running,
-        (None, Some(end)) => Standing::Noted(end.state),
-        (None, None) => Standing::Orphaned,
+        (_, Some(end)) => Standing::Noted(end.state),
+        (_, None) => Standing::Orphaned,
     };
     Listed { job_id, started_at_ms, standing, log_bytes, at_hub, order }
 }

@@ -103,6 +103,13 @@ fn may_cancel_here(peer: &Peer) -> Result<u32, Rejected> {
     }
 }
 
+/// The peer that makes room for a newcomer: never the first, which brought the job, and root last, so that whoever owns the
+/// relay cannot keep root from being heard.
+#[must_use]
+pub fn makes_room(peers: &[Peer]) -> usize {
+    peers.iter().skip(1).position(|peer| may_cancel_here(peer).is_err()).map_or(1, |index| index + 1)
+}
+
 fn named(by: &str, uid: u32) -> String {
     if !by.trim().is_empty() {
         return text::bounded(by.trim(), MAX_NAME);
@@ -120,5 +127,19 @@ impl Drop for Control {
     fn drop(&mut self) {
         // A sweep removes it otherwise.
         let _ = self.dir.remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_harmless() {
+        assert_eq!(named(" ann ", 0), "ann");
+        assert_eq!(named("", 0), "root");
+        assert_eq!(named("", 4_000_000_000), "user 4000000000");
+        assert_eq!(named("a\u{1b}b\n", 0), "a\\x1bb");
+        assert_eq!(named(&"x".repeat(1000), 0).chars().count(), MAX_NAME);
     }
 }

@@ -33,7 +33,7 @@ use tree::Process;
 
 /// What a finished job left behind may end by itself within this time, as the last part of a pipeline does.
 const LEFTOVER_PATIENCE: Duration = Duration::from_secs(1);
-/// Relays that listen to one job; the oldest newcomer makes room.
+/// Relays that listen to one job; the oldest newcomer makes room, see [`control::makes_room`].
 const MAX_PEERS: usize = 4;
 /// Where nothing else holds a job's processes together, they are noted: first after this time, then ever more rarely.
 const FIRST_NOTE: Duration = Duration::from_secs(1);
@@ -336,7 +336,7 @@ impl<'a> Supervisor<'a> {
                 continue;
             }
             if self.peers.len() >= MAX_PEERS {
-                self.peers.remove(1);
+                self.peers.remove(control::makes_room(self.peers));
             }
             peer.send_progress(self.output.spooled());
             self.peers.push(peer);
