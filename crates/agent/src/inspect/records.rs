@@ -84,12 +84,12 @@ impl Records {
         Ok(spooled.into_iter().chain(claimed).collect())
     }
 
-    /// Whether a job's worker lives. The lock of its claim counts, where that can be seen: in the spool the relay could
+    /// Whether a job's worker lives. The lock of its claim counts, where that can be read: in the spool the relay could
     /// hold one.
     #[must_use]
     pub fn is_running(&self, job_id: JobId) -> bool {
         match &self.claims {
-            Ok(claims) if claims.contains(job_id) => claims.is_alive(job_id),
+            Ok(claims) if claims.get(job_id).is_some() => claims.is_alive(job_id),
             _ => self.spool.is_running(job_id).unwrap_or(false),
         }
     }
