@@ -1,5 +1,6 @@
 //! End-to-end tests: the real hub and the real agent as processes, doing the real thing.
 
+mod agent_cli;
 mod cancel;
 mod clock_skew;
 mod disk_full;

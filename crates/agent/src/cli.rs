@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use protocol::Hex;
 
+use crate::inspect::records::JobName;
 use crate::link::endpoint::{Endpoint, Family};
 use crate::link::tls::TlsPin;
 use crate::paths::DEFAULT_STATE_DIR;
@@ -30,6 +31,21 @@ pub enum Command {
     Work(StateArgs),
     /// Say whether this server is connected: exit code 0 connected, 1 running but not connected, 2 not running
     Status(StatusArgs),
+    /// List the jobs that the hub had run here, newest first
+    Jobs(JobsArgs),
+    /// Print a job's log: its output to standard output, its errors and remarks to standard error
+    Logs(LogsArgs),
+    /// End a running job without the hub (root only)
+    ///
+    /// TERM to all of its processes, KILL after 10 s. The hub records it as cancelled on the server itself.
+    ///
+    /// Exit code: 0 it has ended, 1 it cannot be cancelled, 3 it had ended before, 4 it has not ended within 20 s.
+    Cancel(CancelArgs),
+    /// What this server lets the hub do
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Check everything that has to be right: exit code 0 healthy, 1 problems
+    Doctor(DoctorArgs),
     /// Print the version
     Version,
 }
@@ -65,6 +81,76 @@ pub struct RegisterArgs {
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as a heading")]
+    pub state: StateArgs,
+}
+
+/// Arguments of `jobs`.
+#[derive(Debug, clap::Args)]
+pub struct JobsArgs {
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
+    /// How many; what still runs is always listed
+    #[arg(short = 'n', value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as a heading")]
+    pub state: StateArgs,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, clap::Args)]
+pub struct LogsArgs {
+    /// The job's id, or the last 8 digits of it
+    #[arg(value_name = "JOB")]
+    pub job: JobName,
+    /// Go on until the job ends
+    #[arg(short, long)]
+    pub follow: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as a heading")]
+    pub state: StateArgs,
+}
+
+/// Arguments of `cancel`.
+#[derive(Debug, clap::Args)]
+pub struct CancelArgs {
+    /// The job's id, or the last 8 digits of it
+    #[arg(value_name = "JOB")]
+    pub job: JobName,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as a heading")]
+    pub state: StateArgs,
+}
+
+/// The commands of `policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say in words what is in force
+    Show(StateArgs),
+    /// Check a policy file without installing it: exit code 0 usable, 1 not
+    Check(PolicyCheckArgs),
+}
+
+/// Arguments of `policy check`.
+#[derive(Debug, clap::Args)]
+pub struct PolicyCheckArgs {
+    /// The file; the one in force when absent
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as a heading")]
+    pub state: StateArgs,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
     /// Machine-readable
     #[arg(long)]
     pub json: bool,

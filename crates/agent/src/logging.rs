@@ -4,6 +4,8 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::text;
+
 /// Starts logging. Later calls change nothing.
 ///
 /// Under systemd each line carries the journal's priority, elsewhere the level's name.
@@ -35,7 +37,8 @@ impl Log for Logger {
             Level::Debug | Level::Trace => (7, "debug"),
         };
         // One write, so that lines of several threads never mix. Nobody can be told that stderr is gone.
-        let text = record.args().to_string().replace(['\n', '\r'], " ");
+        // What others wrote stands in it too: commands, names, paths.
+        let text = text::one_line(&record.args().to_string());
         let line = if self.journal { format!("<{priority}>{text}\n") } else { format!("{name:5} {text}\n") };
         let _ = stderr().write_all(line.as_bytes());
     }

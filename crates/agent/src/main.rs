@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use agent::cli::{Cli, Command, RegisterArgs, StatusArgs};
+use agent::cli::{Cli, Command, DoctorArgs, PolicyCommand, RegisterArgs, StatusArgs};
 use agent::enroll::{self, Order, Registered};
 use agent::host::clock::Clock;
 use agent::host::files;
 use agent::host::random::Random;
+use agent::inspect::logs::Mode;
+use agent::inspect::{Problem, cancel, doctor, jobs, logs, policy};
 use agent::paths::Paths;
 use agent::status::Found;
 use agent::{logging, relay, work};
@@ -31,6 +33,19 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run(Paths::new(arguments.state_dir)),
         Command::Register(arguments) => register(arguments),
         Command::Status(arguments) => status(&arguments),
+        Command::Jobs(arguments) => {
+            inspected(jobs::run(&Paths::new(arguments.state.state_dir), arguments.limit, arguments.json))
+        }
+        Command::Logs(arguments) => {
+            let mode = if arguments.follow { Mode::Follow } else { Mode::Once };
+            inspected(logs::run(&Paths::new(arguments.state.state_dir), &arguments.job, mode))
+        }
+        Command::Cancel(arguments) => inspected(cancel::run(&Paths::new(arguments.state.state_dir), &arguments.job)),
+        Command::Policy(PolicyCommand::Show(arguments)) => policy::show(&Paths::new(arguments.state_dir)),
+        Command::Policy(PolicyCommand::Check(arguments)) => {
+            inspected(policy::check(&Paths::new(arguments.state.state_dir), arguments.file.as_deref()))
+        }
+        Command::Doctor(arguments) => doctor(&arguments),
         Command::Version => {
             say(&format!("roadstead-agent {}", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
@@ -86,6 +101,22 @@ fn status(arguments: &StatusArgs) -> ExitCode {
         say(&found.sentence(Clock::system()));
     }
     ExitCode::from(found.exit_code())
+}
+
+fn doctor(arguments: &DoctorArgs) -> ExitCode {
+    let paths = Paths::new(&arguments.state.state_dir);
+    match runtime() {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(Box::pin(doctor::run(&paths, arguments.json)));
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => fail(&error.to_string(), "The machine is out of some resource; try again."),
+    }
+}
+
+fn inspected(outcome: Result<ExitCode, Problem>) -> ExitCode {
+    outcome.unwrap_or_else(|problem| fail(&problem.what, &problem.advice))
 }
 
 fn read_token(path: &Path) -> Result<Token, String> {

@@ -28,7 +28,8 @@ use crate::host::files;
 use crate::spool::Limits;
 use crate::trust::check_owner;
 
-const MAX_FILE: usize = 64 << 10;
+/// Longest policy file.
+pub(crate) const MAX_FILE: usize = 64 << 10;
 
 /// What the host allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +42,13 @@ pub struct Policy {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Rules {
-    tiers: Option<Vec<Tier>>,
-    kinds: Option<Vec<String>>,
-    users: Option<Vec<String>>,
-    paths: Option<Vec<String>>,
-    require_operator_signature: Vec<Tier>,
-    limits: Limits,
+pub(crate) struct Rules {
+    pub(crate) tiers: Option<Vec<Tier>>,
+    pub(crate) kinds: Option<Vec<String>>,
+    pub(crate) users: Option<Vec<String>>,
+    pub(crate) paths: Option<Vec<String>>,
+    pub(crate) require_operator_signature: Vec<Tier>,
+    pub(crate) limits: Limits,
 }
 
 impl Policy {
@@ -62,7 +63,7 @@ impl Policy {
         Self::parse(&text)
     }
 
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         match toml::from_str::<Rules>(text) {
             Ok(rules) => match rules.check() {
                 None => Self { source: PolicySource::File, rules, problem: None },
@@ -115,6 +116,11 @@ impl Policy {
         self.rules.limits
     }
 
+    /// The rules, for those who explain them; only [`Policy::permit`] decides.
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// What the hub may show of it.
     #[must_use]
     pub fn summary(&self) -> PolicySummary {
@@ -136,7 +142,8 @@ impl Policy {
 }
 
 impl Rules {
-    fn check(&self) -> Option<String> {
+    /// What is wrong although it can be read.
+    pub(crate) fn check(&self) -> Option<String> {
         let root = self.paths.iter().flatten().find(|root| !is_plain(Path::new(root)));
         root.map(|root| format!("paths: {root:?} is not an absolute path without \"..\""))
     }

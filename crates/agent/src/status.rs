@@ -17,6 +17,7 @@ use crate::host::files::{self, Dir};
 use crate::identity::{HubAnchor, IdentityError};
 use crate::notify::Notifier;
 use crate::paths::Paths;
+use crate::text;
 
 const MAX_FILE: usize = 16 << 10;
 const LOCK: &str = "run.lock";
@@ -278,10 +279,10 @@ impl Status {
     #[must_use]
     pub fn sentence(&self, clock: Clock) -> String {
         let seconds = |ms: i64| (ms / 1000).max(0);
-        let since = duration(seconds(clock.now_ms().saturating_sub(self.since_ms)));
+        let since = text::seconds(seconds(clock.now_ms().saturating_sub(self.since_ms)));
         let problem = self.problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default();
         let next = self.next_try_at_ms.map_or_else(String::new, |at| {
-            format!(", next try in {}", duration(seconds(at.saturating_sub(clock.now_ms()))))
+            format!(", next try in {}", text::seconds(seconds(at.saturating_sub(clock.now_ms()))))
         });
         match self.state {
             LinkState::Connected => {
@@ -291,15 +292,6 @@ impl Status {
             LinkState::Waiting => format!("not connected to {}{problem}{next}", self.hub_url),
             LinkState::Revoked => format!("{} does not accept this server any more{problem}{next}", self.hub_url),
         }
-    }
-}
-
-fn duration(seconds: i64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
     }
 }
 

@@ -270,6 +270,12 @@ impl AsRawFd for Dir {
     }
 }
 
+/// When a file's content was last changed, Unix milliseconds.
+#[must_use]
+pub fn changed_at_ms(stat: &FileStat) -> i64 {
+    stat.st_mtime.saturating_mul(1000).saturating_add(stat.st_mtime_nsec / 1_000_000)
+}
+
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 fn regular(fd: OwnedFd) -> io::Result<File> {

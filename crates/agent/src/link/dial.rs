@@ -107,7 +107,11 @@ fn tls_error(error: &io::Error, pin: Option<TlsPin>) -> DialError {
     }
 }
 
-async fn addresses(endpoint: &Endpoint) -> Result<Vec<IpAddr>, DialError> {
+/// The addresses of `endpoint`'s host, in the order in which they are tried. The caller bounds the time.
+///
+/// # Errors
+/// [`DialError::Lookup`].
+pub async fn addresses(endpoint: &Endpoint) -> Result<Vec<IpAddr>, DialError> {
     if let Some(local) = endpoint.host().local_addresses() {
         return Ok(local);
     }

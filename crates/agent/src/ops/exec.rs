@@ -9,9 +9,10 @@ use protocol::JobId;
 use protocol::exec::ExecArgs;
 use protocol::job::JobError;
 
-use super::error;
+use super::{Summary, error};
 use crate::host::commands::{Identity, JobProcess, StartError, Step};
 use crate::host::users::{self, User};
+use crate::text;
 
 const SHELL: &str = "/bin/sh";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -77,6 +78,26 @@ pub fn explain(args: &ExecArgs, failed: &StartError) -> JobError {
             }
         }
     }
+}
+
+/// What these arguments do.
+#[must_use]
+pub fn summary(args: &ExecArgs) -> Summary {
+    let words = |argv: &Vec<String>| argv.iter().map(|word| text::shell_word(word)).collect::<Vec<_>>().join(" ");
+    Summary {
+        command: args.command.clone().or_else(|| args.argv.as_ref().map(words)).unwrap_or_default(),
+        user: args.user.clone().unwrap_or_else(own_name),
+        cwd: args.cwd.clone(),
+    }
+}
+
+fn own_name() -> String {
+    let uid = geteuid();
+    // Nearly always, and known without a look.
+    if uid.is_root() {
+        return "root".to_owned();
+    }
+    users::with_uid(uid.as_raw()).map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// Whose process it is, and what has to be changed for it.
@@ -149,7 +170,7 @@ mod tests {
         "019a1f2e-7c55-7d3a-9f10-2b3c4d5e6f70".parse().unwrap()
     }
 
-    fn text(strings: &[CString]) -> Vec<&str> {
+    fn texts(strings: &[CString]) -> Vec<&str> {
         strings.iter().map(|string| string.to_str().unwrap()).collect()
     }
 
@@ -157,8 +178,8 @@ mod tests {
     fn a_command_line_is_the_shells_and_nobody_elses() {
         let nasty = "echo \"$(id)\"; rm -rf -- '/x' && `y` | z > /dev/null # \\";
         let process = prepare(&ExecArgs { command: Some(nasty.to_owned()), ..ExecArgs::default() }, job_id()).unwrap();
-        assert_eq!(text(&process.programs), ["/bin/sh"]);
-        assert_eq!(text(&process.argv), ["sh", "-c", nasty]);
+        assert_eq!(texts(&process.programs), ["/bin/sh"]);
+        assert_eq!(texts(&process.argv), ["sh", "-c", nasty]);
     }
 
     #[test]
@@ -166,11 +187,11 @@ mod tests {
         let argv = vec!["ls".to_owned(), "-l; id".to_owned(), "$HOME".to_owned()];
         let env = [("PATH".to_owned(), "/a::/b".to_owned())].into();
         let process = prepare(&ExecArgs { argv: Some(argv), env, ..ExecArgs::default() }, job_id()).unwrap();
-        assert_eq!(text(&process.programs), ["/a/ls", "./ls", "/b/ls"]);
-        assert_eq!(text(&process.argv), ["ls", "-l; id", "$HOME"]);
+        assert_eq!(texts(&process.programs), ["/a/ls", "./ls", "/b/ls"]);
+        assert_eq!(texts(&process.argv), ["ls", "-l; id", "$HOME"]);
         let argv = vec!["./run".to_owned()];
         let process = prepare(&ExecArgs { argv: Some(argv), ..ExecArgs::default() }, job_id()).unwrap();
-        assert_eq!(text(&process.programs), ["./run"]);
+        assert_eq!(texts(&process.programs), ["./run"]);
     }
 
     #[test]
@@ -178,10 +199,26 @@ mod tests {
         let given = [("LANG".to_owned(), "de".to_owned()), (JOB_ID_VARIABLE.to_owned(), "x".to_owned())].into();
         let args = ExecArgs { command: Some("true".to_owned()), env: given, ..ExecArgs::default() };
         let process = prepare(&args, job_id()).unwrap();
-        let env = text(&process.env);
+        let env = texts(&process.env);
         assert!(env.contains(&"LANG=de") && env.contains(&"TERM=dumb"));
         assert!(env.contains(&format!("{JOB_ID_VARIABLE}={}", job_id()).as_str()));
         assert!(!env.iter().any(|variable| variable.starts_with("CARGO")), "nothing is inherited");
+    }
+
+    #[test]
+    fn a_summary_holds_no_secret() {
+        let env = [("TOKEN".to_owned(), "sesame".to_owned())].into();
+        let args = ExecArgs {
+            argv: Some(vec!["ls".to_owned(), "a b".to_owned()]),
+            env,
+            stdin: Some("sesame".to_owned()),
+            user: Some("www-data".to_owned()),
+            cwd: Some("/srv".to_owned()),
+            ..ExecArgs::default()
+        };
+        let summary = summary(&args);
+        assert!(!format!("{summary:?}").contains("sesame"));
+        assert_eq!((summary.command.as_str(), summary.user.as_str()), ("ls 'a b'", "www-data"));
     }
 
     #[test]

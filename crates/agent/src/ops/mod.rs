@@ -26,6 +26,26 @@ pub fn explain(kind: &JobKind, error: &StartError) -> JobError {
     }
 }
 
+/// What a job does, in its own words: raw, to be shown by [`crate::text`]. Values of the environment and standard input are
+/// not in it, they may be secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The command line.
+    pub command: String,
+    /// The user that it runs as.
+    pub user: String,
+    /// Its working directory, where one was given.
+    pub cwd: Option<String>,
+}
+
+/// What a job does.
+#[must_use]
+pub fn summary(kind: &JobKind) -> Summary {
+    match kind {
+        JobKind::Exec(args) => exec::summary(args),
+    }
+}
+
 fn error(code: &str, message: String) -> JobError {
     JobError { code: code.to_owned(), message }
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 
-use nix::sys::statvfs::fstatvfs;
+use nix::sys::statvfs::{fstatvfs, statvfs};
 use serde::Deserialize;
 
 use super::format::{self, ACKED};
@@ -76,8 +77,16 @@ fn drop_acknowledged(spool: &Dir) {
     }
 }
 
+/// Size of the file system that `path` lies on; `None` where it does not say.
+#[must_use]
+pub fn disk_bytes(path: &Path) -> Option<u64> {
+    let stat = statvfs(path).ok()?;
+    Some(stat.blocks().saturating_mul(stat.fragment_size())).filter(|size| *size > 0)
+}
+
 /// Bytes that root could still write. A file system that does not say counts as empty.
-fn free_bytes(dir: &Dir) -> u64 {
+#[must_use]
+pub fn free_bytes(dir: &Dir) -> u64 {
     fstatvfs(dir).map_or(u64::MAX, |stat| stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 

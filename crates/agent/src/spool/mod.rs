@@ -22,7 +22,7 @@ pub use format::Meta;
 pub use limits::Limits;
 pub use reader::{Chunk, LogReader};
 
-use crate::host::files::Dir;
+use crate::host::files::{Dir, changed_at_ms};
 use format::{ACKED, END, End, MAX_RECORD, META};
 
 /// Jobs whose log stays for local inspection after the hub has all of it.
@@ -124,6 +124,30 @@ impl Spool {
         Ok(Some(SpooledJob { job_id, next_offset, started_at_ms: meta.started_at_ms, phase }))
     }
 
+    /// Whether the worker of a job lives; cheaper than [`Spool::job`].
+    ///
+    /// # Errors
+    /// When the spool does not have the job.
+    pub fn is_running(&self, job_id: JobId) -> io::Result<bool> {
+        let meta_file = self.dir.open_dir(job_id.to_string())?.open_file(META)?;
+        Ok(Flock::lock(meta_file, FlockArg::LockSharedNonblock).is_err())
+    }
+
+    /// When a job's place was made, by the file system; `None` where there is none (any more).
+    #[must_use]
+    pub fn made_at_ms(&self, job_id: JobId) -> Option<i64> {
+        let stat = self.dir.open_dir(job_id.to_string()).ok()?.stat(META).ok()?;
+        Some(changed_at_ms(&stat))
+    }
+
+    /// Where what is still here of a job's log begins; `None` when nothing is.
+    ///
+    /// # Errors
+    /// When the spool does not have the job.
+    pub fn log_start(&self, job_id: JobId) -> io::Result<Option<u64>> {
+        Ok(reader::segments(&self.dir.open_dir(job_id.to_string())?)?.first().copied())
+    }
+
     /// Reads a job's log from `offset` on.
     ///
     /// # Errors
@@ -205,11 +229,17 @@ impl Spool {
         Ok(())
     }
 
-    fn job_ids(&self) -> io::Result<Vec<JobId>> {
+    /// Every job that has a place here, also an empty one, in no order.
+    ///
+    /// # Errors
+    /// When the spool cannot be listed.
+    pub fn job_ids(&self) -> io::Result<Vec<JobId>> {
         Ok(self.dir.entries()?.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
     }
 
-    fn is_acknowledged(&self, job_id: JobId) -> bool {
+    /// Whether the hub has everything of a job.
+    #[must_use]
+    pub fn is_acknowledged(&self, job_id: JobId) -> bool {
         self.dir.open_dir(job_id.to_string()).is_ok_and(|dir| dir.stat(ACKED).is_ok())
     }
 

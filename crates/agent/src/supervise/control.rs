@@ -1,4 +1,4 @@
-//! The job's control socket: where a relay that was restarted finds its job again.
+//! The job's control socket: where a relay that was restarted finds its job again, and who may end a job by it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
@@ -8,11 +8,18 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{Gid, fchownat};
 use protocol::JobId;
+use protocol::job::{RejectCode, Rejected};
 
 use crate::host::files::{self, Dir};
+use crate::host::users;
 use crate::paths::Paths;
+use crate::trust::Trust;
 use crate::work::peer::Peer;
-use crate::work::wire::MAX_CONTROL_REQUEST;
+use crate::work::wire::{CancelHere, MAX_CONTROL_REQUEST, Op};
+use crate::{text, verify};
+
+/// Longest name of a person, characters.
+const MAX_NAME: usize = 64;
 
 /// A listening control socket; gone when dropped.
 #[derive(Debug)]
@@ -50,6 +57,66 @@ impl Control {
     }
 }
 
+/// Who ended a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Canceller {
+    /// The hub, by a signed order.
+    Hub,
+    /// Somebody with root's rights on this server, by name.
+    Here(String),
+}
+
+impl Canceller {
+    /// What the job's log says of it.
+    #[must_use]
+    pub fn remark(&self) -> String {
+        match self {
+            Self::Hub => "[cancelled]\n".to_owned(),
+            Self::Here(name) => format!("[cancelled by {name} on the server itself]\n"),
+        }
+    }
+}
+
+/// Whether what `peer` asks for ends the job.
+///
+/// # Errors
+/// Why not.
+pub fn cancels(op: Op, peer: &Peer, job_id: JobId, trust: &Trust) -> Result<Canceller, Rejected> {
+    let outcome = match op {
+        Op::Cancel(cancel) => verify::cancel(&cancel, job_id, trust).map(|()| Canceller::Hub),
+        Op::CancelHere(CancelHere { by }) => may_cancel_here(peer).map(|uid| Canceller::Here(named(&by, uid))),
+        _ => {
+            let message = "this worker has its job already; only a cancel is taken".to_owned();
+            return Err(Rejected { code: RejectCode::BadArguments, message });
+        }
+    };
+    outcome.inspect_err(|rejected| log::warn!("job {job_id}: it was not cancelled: {}", rejected.message))
+}
+
+/// The relay's user has no say here: whoever owns the relay must not end jobs without the hub.
+fn may_cancel_here(peer: &Peer) -> Result<u32, Rejected> {
+    let refuse = |message| Rejected { code: RejectCode::PolicyDenied, message };
+    match peer.uid() {
+        Ok(uid) if uid == 0 || uid == nix::unistd::geteuid().as_raw() => Ok(uid),
+        Ok(uid) => Err(refuse(format!("user {uid} may not cancel jobs on this server; root may"))),
+        Err(error) => Err(refuse(format!("who asks cannot be told: {error}"))),
+    }
+}
+
+/// The peer that makes room for a newcomer: never the first, which brought the job, and root last, so that whoever owns the
+/// relay cannot keep root from being heard.
+#[must_use]
+pub fn makes_room(peers: &[Peer]) -> usize {
+    peers.iter().skip(1).position(|peer| may_cancel_here(peer).is_err()).map_or(1, |index| index + 1)
+}
+
+fn named(by: &str, uid: u32) -> String {
+    if !by.trim().is_empty() {
+        return text::bounded(by.trim(), MAX_NAME);
+    }
+    users::with_uid(uid).map_or_else(|| format!("user {uid}"), |user| text::bounded(&user.name, MAX_NAME))
+}
+
 impl AsFd for Control {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
@@ -60,5 +127,19 @@ impl Drop for Control {
     fn drop(&mut self) {
         // A sweep removes it otherwise.
         let _ = self.dir.remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_harmless() {
+        assert_eq!(named(" ann ", 0), "ann");
+        assert_eq!(named("", 0), "root");
+        assert_eq!(named("", 4_000_000_000), "user 4000000000");
+        assert_eq!(named("a\u{1b}b\n", 0), "a\\x1bb");
+        assert_eq!(named(&"x".repeat(1000), 0).chars().count(), MAX_NAME);
     }
 }

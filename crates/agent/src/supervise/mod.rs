@@ -23,18 +23,17 @@ use tokio::time::Instant;
 use crate::host::commands::{self, ProcessEnd, Reaped};
 use crate::trust::Trust;
 use crate::trust::claims::Claims;
-use crate::verify;
 use crate::work::peer::Peer;
-use crate::work::wire::{Note, Op};
+use crate::work::wire::Note;
 use cgroup::JobCgroup;
-use control::Control;
+use control::{Canceller, Control};
 use ending::{Cause, Ending, Step};
 use output::{Output, PACE};
 use tree::Process;
 
 /// What a finished job left behind may end by itself within this time, as the last part of a pipeline does.
 const LEFTOVER_PATIENCE: Duration = Duration::from_secs(1);
-/// Relays that listen to one job; the oldest newcomer makes room.
+/// Relays that listen to one job; the oldest newcomer makes room, see [`control::makes_room`].
 const MAX_PEERS: usize = 4;
 /// Where nothing else holds a job's processes together, they are noted: first after this time, then ever more rarely.
 const FIRST_NOTE: Duration = Duration::from_secs(1);
@@ -49,6 +48,8 @@ pub struct Outcome {
     pub main: Option<ProcessEnd>,
     /// Why it was ended, if it did not end by itself.
     pub cause: Option<Cause>,
+    /// Who cancelled it, if somebody did.
+    pub canceller: Option<Canceller>,
     /// Processes that the kernel did not let go of.
     pub immortal: Vec<String>,
 }
@@ -110,6 +111,7 @@ pub struct Supervisor<'a> {
     main_end: Option<ProcessEnd>,
     /// Decided before the main process ended.
     cause: Option<Cause>,
+    canceller: Option<Canceller>,
     ending: Option<Ending>,
     leftovers_at: Option<Instant>,
     progress: Progress,
@@ -153,6 +155,7 @@ impl<'a> Supervisor<'a> {
             cgroup,
             main_end: None,
             cause: None,
+            canceller: None,
             ending: None,
             leftovers_at: None,
             progress: Progress::default(),
@@ -176,7 +179,7 @@ impl<'a> Supervisor<'a> {
         if self.signals.take() && self.main_end.is_some_and(|end| end == ProcessEnd::Signaled(Signal::SIGTERM as i32)) {
             self.cause.get_or_insert(Cause::Interrupted);
         }
-        Outcome { main: self.main_end, cause: self.cause, immortal }
+        Outcome { main: self.main_end, cause: self.cause, canceller: self.canceller, immortal }
     }
 
     /// Takes note of everything that has ended; false when nothing is left.
@@ -333,7 +336,7 @@ impl<'a> Supervisor<'a> {
                 continue;
             }
             if self.peers.len() >= MAX_PEERS {
-                self.peers.remove(1);
+                self.peers.remove(control::makes_room(self.peers));
             }
             peer.send_progress(self.output.spooled());
             self.peers.push(peer);
@@ -344,23 +347,19 @@ impl<'a> Supervisor<'a> {
         let Some(peer) = self.peers.get_mut(index) else { return };
         peer.flush();
         peer.receive();
-        let mut is_cancelled = false;
+        let mut canceller = None;
         while let Some(line) = peer.take_line() {
-            let answer = match line.map(|request| request.op) {
-                Ok(Op::Cancel(cancel)) => verify::cancel(&cancel, self.job.id, self.job.trust),
-                Ok(_) => Err(protocol::job::Rejected {
-                    code: protocol::job::RejectCode::BadArguments,
-                    message: "this worker has its job already; only a cancel is taken".to_owned(),
-                }),
-                Err(rejected) => Err(rejected),
-            };
+            let answer = line.and_then(|request| control::cancels(request.op, peer, self.job.id, self.job.trust));
             match answer {
-                Ok(()) => is_cancelled = true,
+                Ok(by) => canceller = canceller.or(Some(by)),
                 Err(rejected) => peer.send(&Note::Refused(rejected)),
             }
         }
-        if is_cancelled && self.ending.is_none() {
-            self.output.say("[cancelled]\n", now);
+        if self.ending.is_none()
+            && let Some(by) = canceller
+        {
+            self.output.say(&by.remark(), now);
+            self.canceller = Some(by);
             self.end(Cause::Cancelled, now);
         }
     }

@@ -155,6 +155,12 @@ impl Claims {
         file.is_ok_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_err())
     }
 
+    /// When a job was claimed, by the file system; `None` when it was not, or that is forgotten.
+    #[must_use]
+    pub fn claimed_at_ms(&self, job_id: JobId) -> Option<i64> {
+        self.dir.stat(job_id.to_string()).ok().map(|stat| files::changed_at_ms(&stat))
+    }
+
     /// Every claimed job.
     #[must_use]
     pub fn jobs(&self) -> Vec<JobId> {

@@ -96,6 +96,12 @@ impl HubTime {
         })
     }
 
+    /// How far the hub's clock is ahead of this host's, where the hub's time was signed in this boot.
+    #[must_use]
+    pub fn ahead_ms(&self, moment: &Moment) -> Option<i64> {
+        (self.boot_id == moment.boot_id).then(|| self.at(moment).saturating_sub(moment.local_ms))
+    }
+
     fn at(&self, moment: &Moment) -> i64 {
         self.hub_ms.saturating_add(moment.uptime_ms.saturating_sub(self.uptime_ms).max(0))
     }

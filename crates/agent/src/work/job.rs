@@ -12,9 +12,9 @@ use protocol::job::{
 };
 use tokio::time::Instant;
 
-use super::learn_time;
 use super::peer::Peer;
 use super::wire::{JobOrder, MAX_CONTROL_REQUEST, Note};
+use super::{journal, learn_time};
 use crate::host::clock::Clock;
 use crate::host::commands::{ProcessEnd, StartedJob, start_job};
 use crate::host::files::Dir;
@@ -25,7 +25,7 @@ use crate::spool::limits::is_full;
 use crate::spool::writer::SpoolWriter;
 use crate::spool::{Meta, Spool};
 use crate::supervise::cgroup::JobCgroup;
-use crate::supervise::control::Control;
+use crate::supervise::control::{Canceller, Control};
 use crate::supervise::ending::Cause;
 use crate::supervise::output::Output;
 use crate::supervise::{Job, Outcome, Signals, Supervisor};
@@ -36,6 +36,8 @@ use crate::verify::{self, Order};
 
 /// A relay that does not take the last words within this time reads them in the spool.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Error code of a job that was cancelled by its own server, without the hub.
+const CANCELLED_HERE: &str = "cancelled_on_server";
 
 /// Runs the job of this worker.
 pub(super) fn run(paths: &Paths, mut peer: Peer, request: &JobOrder, relays: &[u32], cgroup: Option<JobCgroup>) {
@@ -107,14 +109,15 @@ impl Accept {
             let is_the_hubs = !matches!(refusal.rejected.code, RejectCode::BadSignature | RejectCode::WrongServer);
             match refusal.job_id.filter(|_| is_the_hubs).and_then(|job_id| already(paths, &claims, &moment, job_id)) {
                 Some(ack) => ack,
-                None => refused(refusal.job_id, refusal.rejected),
+                None => refused(refusal.job_id, refusal.rejected, journal::of_cmd(&request.cmd, &trust).as_deref()),
             }
         })?;
         let job_id = order.job_id;
         if let Some(ack) = already(paths, &claims, &moment, job_id) {
             return Err(ack);
         }
-        let reject = |code, message: String| refused(Some(job_id), Rejected { code, message });
+        let reject =
+            |code, message: String| refused(Some(job_id), Rejected { code, message }, Some(&journal::of_order(&order)));
         let unusable = |error: io::Error| match is_full(&error) {
             true => reject(RejectCode::NoSpace, "the disk of the server is full; free some space".to_owned()),
             false => reject(RejectCode::Unavailable, format!("the agent's state directory cannot be written: {error}")),
@@ -171,7 +174,7 @@ impl Accept {
         let job_id = order.job_id;
         let ack = CmdAck { job_id, outcome: CmdOutcome::Accepted(Accepted { started_at_ms }) };
         peer.send(&Note::Ack(ack));
-        log::info!("job {job_id}: {} for {} {}", order.kind.name(), order.actor.kind, order.actor.id);
+        journal::started(&order);
 
         let mut output = Output::new(spool, clock);
         let mut peers = vec![peer];
@@ -205,7 +208,7 @@ impl Accept {
         }
         claims.forget_tree(job_id);
         see_off(&mut peers);
-        log::info!("job {job_id}: {:?} after {} ms", done.state, done.duration_ms);
+        journal::ended(&done);
         drop(held);
     }
 }
@@ -263,11 +266,21 @@ fn done(
         Some(Cause::Leftovers) | None if done.exit_code == Some(0) => EndState::Succeeded,
         Some(Cause::Leftovers) | None => EndState::Failed,
     };
-    if !outcome.immortal.is_empty() {
-        let message = format!("these processes could not be killed: {}", outcome.immortal.join(", "));
-        done.error = Some(JobError { code: "unkillable".to_owned(), message });
-    }
+    done.error = ended_badly(&outcome).map(|(code, message)| JobError { code: code.to_owned(), message });
     done
+}
+
+/// What exit code and signal do not say of an end.
+fn ended_badly(outcome: &Outcome) -> Option<(&'static str, String)> {
+    let immortal = (!outcome.immortal.is_empty())
+        .then(|| format!("these processes could not be killed: {}", outcome.immortal.join(", ")));
+    match &outcome.canceller {
+        Some(Canceller::Here(name)) if outcome.cause == Some(Cause::Cancelled) => {
+            let message = format!("the job was ended by {name} on the server itself");
+            Some((CANCELLED_HERE, immortal.map_or_else(|| message.clone(), |left| format!("{message}; {left}"))))
+        }
+        _ => immortal.map(|left| ("unkillable", left)),
+    }
 }
 
 /// The answer to an order that has been claimed before; `None` for a new one.
@@ -292,8 +305,8 @@ fn already(paths: &Paths, claims: &Claims, moment: &Moment, job_id: JobId) -> Op
     Some(Note::Ack(CmdAck { job_id, outcome: CmdOutcome::Already(already) }))
 }
 
-fn refused(job_id: Option<JobId>, rejected: Rejected) -> Note {
-    log::warn!("an order was refused: {:?}: {}", rejected.code, rejected.message);
+fn refused(job_id: Option<JobId>, rejected: Rejected, what: Option<&str>) -> Note {
+    journal::refused(job_id, &rejected, what);
     match job_id {
         Some(job_id) => Note::Ack(CmdAck { job_id, outcome: CmdOutcome::Rejected(rejected) }),
         None => Note::Refused(rejected),
@@ -305,5 +318,5 @@ fn untrusted(error: &TrustError) -> Note {
 }
 
 fn broken(message: String) -> Note {
-    refused(None, Rejected { code: RejectCode::Unavailable, message })
+    refused(None, Rejected { code: RejectCode::Unavailable, message }, None)
 }

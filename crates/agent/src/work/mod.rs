@@ -7,6 +7,7 @@ pub mod peer;
 pub mod wire;
 
 mod job;
+mod journal;
 mod sweep;
 
 use std::io::{self, stdin};
@@ -78,7 +79,7 @@ fn serve(paths: &Paths) -> io::Result<()> {
                     let swept = sweep::run(paths);
                     answer(&mut peer, &Note::Swept(swept));
                 }
-                Op::Cancel(_) => {
+                Op::Cancel(_) | Op::CancelHere(_) => {
                     let message = "this worker has no job yet".to_owned();
                     answer(&mut peer, &Note::Refused(Rejected { code: RejectCode::BadArguments, message }));
                 }

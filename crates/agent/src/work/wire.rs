@@ -4,6 +4,7 @@
 //! ```text
 //! relay → worker  {"v":1,"op":{"job":{"cmd":{…},"welcome":{…}}}}   first line on fd 0: run this
 //!                 {"v":1,"op":{"cancel":{…}}}                      any later line, and every line on a control socket
+//!                 {"v":1,"op":{"cancel_here":{"by":"ann"}}}        the same, from root or the worker's own user only
 //!                 {"v":1,"op":"describe"}                          first line on fd 0: say what this host allows, end
 //!                 {"v":1,"op":{"welcome":{…}}}                     the same, and take note of the hub's time
 //!                 {"v":1,"op":"sweep"}                             first line on fd 0: tidy up after dead workers, end
@@ -18,7 +19,8 @@
 //! fields are only ever added, and what cannot be said that way gets the next `v`. A worker answers an unknown `v` with
 //! `refused`; a relay passes over notes that it does not know.
 //!
-//! Nothing the relay says is believed: orders are signed by the hub, the rest cannot do harm.
+//! Nothing the relay says is believed: orders are signed by the hub, the rest cannot do harm. `cancel_here` is not the
+//! relay's to say: `roadstead-agent cancel` does, and the worker looks at the user at the other end.
 
 use protocol::job::{Cancel, Cmd, CmdAck, JobDone, Rejected};
 use protocol::policy::PolicySummary;
@@ -51,6 +53,8 @@ pub enum Op {
     Job(Box<JobOrder>),
     /// End the job.
     Cancel(Cancel),
+    /// End the job, at the word of somebody on this very server. Nobody signs it: the kernel says who is at the other end.
+    CancelHere(CancelHere),
     /// Say what this host allows.
     Describe,
     /// Take note of the hub's time in a signed welcome, then as `Describe`.
@@ -67,6 +71,14 @@ pub struct JobOrder {
     /// As it came from the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub welcome: Option<Signed>,
+}
+
+/// Who wants a job to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelHere {
+    /// The person's name, for the record; empty: the user's.
+    #[serde(default)]
+    pub by: String,
 }
 
 impl Request {
@@ -149,5 +161,7 @@ mod tests {
             .replace("SIG", &"00".repeat(64));
         let request: Request = serde_json::from_str(&text).unwrap();
         assert!(matches!(request.op, Op::Cancel(_)));
+        let request = Request { v: VERSION, op: Op::CancelHere(CancelHere { by: "ann".to_owned() }) };
+        assert_eq!(request.to_line().unwrap(), b"{\"v\":1,\"op\":{\"cancel_here\":{\"by\":\"ann\"}}}\n");
     }
 }
