@@ -3,7 +3,7 @@
 mod bad_input;
 mod cancelling;
 mod delivery;
+mod faults;
 mod following;
 mod logs;
-mod random_walk;
 mod support;
