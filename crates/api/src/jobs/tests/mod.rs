@@ -6,4 +6,6 @@ mod delivery;
 mod faults;
 mod following;
 mod logs;
+mod many;
+mod restored;
 mod support;

@@ -35,6 +35,7 @@ mod wire;
 use super::support::worlds;
 use crate::db::Engine;
 use run::Run;
+pub(super) use wire::job_of;
 
 /// Runs of one go of the tests.
 const RUNS: u64 = 900;

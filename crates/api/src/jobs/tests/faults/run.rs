@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use protocol::job::EndState;
 use protocol::{JobId, Message};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::support::{World, add_server};
 use super::dice::Dice;
 use super::machine::{Machine, Plan, Up};
 use super::wire::{Fate, Wire, job_of, take};
-use crate::access::{Actor, authorize};
+use crate::access::authorize;
 use crate::db::testing::Backup;
 use crate::gateway::test_link::TestLink;
 use crate::jobs::{self, log, store};
@@ -146,22 +146,11 @@ impl<'w> Run<'w> {
         }
     }
 
-    fn actor(&self) -> Actor {
-        Actor::system(self.world.server.workspace_id)
-    }
-
     async fn create(&mut self) {
         let expires_in_s = if self.dice.one_in(5) { 45 } else { 86_400 };
-        let body = json!({
-            "server_id": self.world.server.server_id, "kind": "exec", "args": { "command": "work" },
-            "expires_in_s": expires_in_s,
-        });
-        let new = serde_json::from_value::<jobs::input::Body>(body).unwrap().parse().unwrap();
-        let hub = Arc::clone(&self.world.hub);
-        let server = authorize(&hub, self.actor(), self.world.server.server_id).await.unwrap();
-        let job = jobs::create(&hub, server, new).await.unwrap();
-        self.note(format!("create {}", job.id));
-        self.plan(job.id);
+        let id = self.world.create_directly(expires_in_s).await;
+        self.note(format!("create {id}"));
+        self.plan(id);
     }
 
     fn plan(&mut self, id: JobId) {
@@ -177,7 +166,7 @@ impl<'w> Run<'w> {
     async fn cancel(&mut self) {
         let Some(id) = self.dice.pick(&self.jobs) else { return };
         let hub = Arc::clone(&self.world.hub);
-        let job = authorize(&hub, self.actor(), id).await.unwrap();
+        let job = authorize(&hub, self.world.actor(), id).await.unwrap();
         let done = jobs::cancel(&hub, job).await.is_ok();
         self.note(format!("cancel {id}: {done}"));
         if done {
@@ -190,7 +179,7 @@ impl<'w> Run<'w> {
         let Some(id) = self.dice.pick(&ended) else { return };
         let hub = Arc::clone(&self.world.hub);
         let Some(job) = store::by_id(&mut hub.db.read().await.unwrap().conn(), id).await.unwrap() else { return };
-        let server = authorize(&hub, self.actor(), job.server_id).await.unwrap();
+        let server = authorize(&hub, self.world.actor(), job.server_id).await.unwrap();
         let again = jobs::retry(&hub, &job, server).await.unwrap();
         self.note(format!("retry {id} as {}", again.id));
         self.plan(again.id);

@@ -66,7 +66,7 @@ pub(super) fn take<T>(
 }
 
 /// The job that a message of the hub is about.
-pub(super) fn job_of(message: &Message) -> Option<JobId> {
+pub(in crate::jobs::tests) fn job_of(message: &Message) -> Option<JobId> {
     match message {
         Message::Cmd(cmd) => serde_json::from_str::<CmdBody>(&cmd.signed.body).ok().map(|body| body.job_id),
         Message::Cancel(cancel) => serde_json::from_str::<CancelBody>(&cancel.0.body).ok().map(|body| body.job_id),
