@@ -310,7 +310,7 @@ impl Machine {
                 }
             }
             Message::Ack(Ack::Job { job_id, next_offset, done }) => {
-                self.acknowledged(dice, *job_id, *next_offset, *done)
+                self.acknowledged(dice, *job_id, *next_offset, *done);
             }
             _ => {}
         }

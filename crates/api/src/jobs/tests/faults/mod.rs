@@ -40,7 +40,7 @@ pub(super) use wire::job_of;
 /// Runs of one go of the tests.
 const RUNS: u64 = 900;
 /// Tests that share them, so that they run side by side.
-const PARTS: u64 = 6;
+const PARTS: usize = 6;
 
 async fn part(part: u64) {
     let number = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
@@ -50,7 +50,7 @@ async fn part(part: u64) {
         let is_sqlite = world.test.engine() == Engine::Sqlite;
         // The engines differ in how they store, not in the protocol: a few runs show that.
         let runs = if is_sqlite { runs } else { runs / 10 };
-        for seed in (part..runs).step_by(PARTS as usize) {
+        for seed in (part..runs).step_by(PARTS) {
             if wanted.is_none() {
                 Run::new(&mut world, seed, is_sqlite).await.run().await;
             }

@@ -22,6 +22,9 @@ const STEPS: usize = 90;
 /// So often at most the agent has to come back to a world that is whole again.
 const ROUNDS: usize = 8;
 
+/// See [`Run::ends`].
+type Ends = BTreeMap<JobId, (Value, bool)>;
+
 /// See the module.
 pub(super) struct Run<'w> {
     pub(super) world: &'w mut World,
@@ -34,7 +37,7 @@ pub(super) struct Run<'w> {
     /// Jobs that somebody wanted to end.
     pub(super) cancelled: BTreeSet<JobId>,
     /// Ends as they were first seen, and whether the host had claimed the job then.
-    pub(super) ends: BTreeMap<JobId, (Value, bool)>,
+    pub(super) ends: Ends,
     /// Jobs whose order the host had when a hub came back that might not know that.
     pub(super) forgotten: BTreeSet<JobId>,
     /// Of those, the ones that the host had been told to forget.
@@ -42,7 +45,7 @@ pub(super) struct Run<'w> {
     /// The last job that was sent for the first time, by its place in the queue.
     pub(super) ordered: BTreeSet<usize>,
     pub(super) restored: bool,
-    backup: Option<(Backup, usize, BTreeMap<JobId, (Value, bool)>)>,
+    backup: Option<(Backup, usize, Ends)>,
     has_backups: bool,
     /// Jobs that have lost a piece of log on an unbroken connection: at most once each, see the module of the tests.
     torn: BTreeSet<JobId>,
