@@ -255,9 +255,7 @@ impl<'w> Run<'w> {
     fn kill_hub(&mut self) {
         self.note("hub is killed");
         self.forget_hub();
-        let gone = Arc::downgrade(&self.world.hub);
         self.world.restart();
-        assert_eq!(gone.strong_count(), 0, "a killed hub lives on");
     }
 
     fn forget_hub(&mut self) {
