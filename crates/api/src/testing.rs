@@ -17,7 +17,7 @@ use crate::auth::{NewOwner, prepare_setup};
 use crate::clock::{ManualClock, Timestamp};
 use crate::config::{Config, Log, LogFormat, PublicUrl, Retention, Tls};
 use crate::db::Engine;
-use crate::db::testing::{TestDb, both, sqlite};
+use crate::db::testing::{Backup, TestDb, both, sqlite};
 use crate::http;
 use crate::hub::App;
 use crate::keys::Keys;
@@ -110,6 +110,19 @@ impl TestHub {
         let keys = self.hub.keys.clone();
         let clock = self.clock.clone();
         assemble(self.hub.config.clone(), Parts { db, history, keys, clock, random: Arc::clone(&self.hub.random) })
+    }
+
+    /// The database as it is now. On SQLite only, and while nobody writes.
+    #[must_use]
+    pub fn backup(&self) -> Backup {
+        self.database.backup()
+    }
+
+    /// A hub on the database of a backup, as after a disaster.
+    pub async fn restored(&mut self, backup: Backup) -> App {
+        self.database = TestDb::restored(backup).await;
+        self.hub = self.restarted();
+        self.restarted()
     }
 
     /// Nobody.

@@ -16,7 +16,7 @@ pub struct TestDb {
     pub history: Db,
     /// Options that open the same database again.
     pub options: DbOptions,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// A fresh SQLite database.
@@ -25,12 +25,47 @@ pub struct TestDb {
 /// When it cannot be made: the test cannot go on.
 #[expect(clippy::expect_used, reason = "a test without its database has nothing to test")]
 pub async fn sqlite() -> TestDb {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    sqlite_in(tempfile::tempdir().expect("a temporary directory")).await
+}
+
+/// The SQLite database of a directory, made when missing.
+#[expect(clippy::expect_used, reason = "a test without its database has nothing to test")]
+async fn sqlite_in(dir: tempfile::TempDir) -> TestDb {
     let options = DbOptions::Sqlite(dir.path().join("roadstead.db"));
     let main = Db::open(&options, Store::Main).await.expect("an empty SQLite database");
     let history = DbOptions::Sqlite(dir.path().join("history.db"));
     let history = Db::open(&history, Store::History).await.expect("an empty SQLite history");
-    TestDb { main, history, options, _dir: dir }
+    TestDb { main, history, options, dir }
+}
+
+/// The files of a SQLite database at one moment.
+#[derive(Debug)]
+pub struct Backup(tempfile::TempDir);
+
+impl TestDb {
+    /// Copies the files of a SQLite database while nobody writes to it.
+    ///
+    /// # Panics
+    /// When they cannot be copied.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test without its backup has nothing to test")]
+    pub fn backup(&self) -> Backup {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        for entry in self.dir.path().read_dir().expect("the directory of a database") {
+            let entry = entry.expect("a file of a database");
+            let name = entry.file_name();
+            // What is shared between processes is made anew by the first that opens the copy.
+            if !name.to_string_lossy().ends_with("-shm") {
+                std::fs::copy(entry.path(), dir.path().join(name)).expect("a copy");
+            }
+        }
+        Backup(dir)
+    }
+
+    /// The database that a backup holds.
+    pub async fn restored(backup: Backup) -> Self {
+        sqlite_in(backup.0).await
+    }
 }
 
 /// A fresh database on the PostgreSQL server of `ROADSTEAD_TEST_POSTGRES`, `None` where there is no server.
@@ -50,7 +85,7 @@ pub async fn postgres() -> Option<TestDb> {
     let options = DbOptions::Postgres(Secret::new(format!("{base}/{name}")));
     let main = Db::open(&options, Store::Main).await.expect("an empty PostgreSQL database");
     let history = main.clone();
-    Some(TestDb { main, history, options, _dir: tempfile::tempdir().expect("a temporary directory") })
+    Some(TestDb { main, history, options, dir: tempfile::tempdir().expect("a temporary directory") })
 }
 
 /// Every engine that is here: SQLite, and PostgreSQL in the full run.

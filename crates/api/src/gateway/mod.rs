@@ -6,6 +6,8 @@
 
 mod closing;
 mod dispatch;
+#[cfg(test)]
+mod fleet_tests;
 mod handshake;
 mod link;
 mod log_window;

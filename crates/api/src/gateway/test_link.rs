@@ -26,18 +26,26 @@ impl TestLink {
 
     /// Waits for the next message to the agent.
     pub(crate) async fn next(&mut self) -> Message {
-        let outgoing = self.outbox.next(&self.link).await.expect("a link that is open");
-        let text = outgoing.to_text(None).unwrap();
-        Envelope::decode(&text).unwrap().message().unwrap()
+        self.take().await.expect("a link that is open")
+    }
+
+    async fn take(&mut self) -> Option<Message> {
+        let text = self.outbox.next(&self.link).await?.to_text(None).unwrap();
+        Some(Envelope::decode(&text).unwrap().message().unwrap())
     }
 
     /// The next message to the agent, if there is one already.
     pub(crate) fn try_next(&mut self) -> Option<Message> {
-        self.next().now_or_never()
+        self.take().now_or_never().flatten()
     }
 
     /// The connection breaks: nothing more gets through.
     pub(crate) fn cut(&self) {
         self.link.end();
+    }
+
+    /// Whether the agent is going to be told to connect anew, because something could not be taken.
+    pub(crate) fn starts_over(&self) -> bool {
+        self.link.starts_over()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::job::{Accepted, Ack, CmdAck, CmdOutcome, JobDone, JobState, Log, RejectCode, Rejected};
+use protocol::job::{Accepted, Ack, CmdAck, CmdOutcome, JobDone, JobState, Log, RejectCode, Rejected, SpoolState};
 use protocol::session::{ErrorCode, WireError};
 use protocol::{JobId, Message};
 
@@ -17,7 +17,7 @@ use crate::hub::{App, Hub};
 use crate::jobs::log::{self, EndTaken, Live};
 use crate::jobs::model::{Job, JobError};
 use crate::jobs::step::Step;
-use crate::jobs::store;
+use crate::jobs::{sign, store};
 
 /// The host's word on when a job started counts when it is so near to what the hub saw itself.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ async fn answered(hub: &Hub, link: &AgentLink, ack: CmdAck) -> Result<()> {
     match ack.outcome {
         CmdOutcome::Accepted(Accepted { started_at_ms }) => {
             if job.state.is_terminal() {
-                end_stray(&mut step, &job, protocol::job::SpoolState::Running);
+                end_stray(&mut step, &job, SpoolState::Running);
             } else {
                 let started_at = started(&job, started_at_ms, hub.now(), hub.now());
                 step.claim(&mut job, Some(started_at)).await?;
@@ -66,7 +66,7 @@ async fn answered(hub: &Hub, link: &AgentLink, ack: CmdAck) -> Result<()> {
     step.commit().await
 }
 
-fn end_stray(step: &mut Step<'_>, job: &Job, spooled: protocol::job::SpoolState) {
+fn end_stray(step: &mut Step<'_>, job: &Job, spooled: SpoolState) {
     if is_stray(job, spooled) {
         step.send_cancel(job, job.cancel_requested_at.or(job.finished_at).unwrap_or(job.created_at));
     }
@@ -82,11 +82,20 @@ pub async fn log(app: &App, link: &AgentLink, log: Log, bytes: Option<Bytes>) ->
     let live = match app.jobs.live(log.job_id) {
         Some(live) => live,
         None => {
-            let job = job_of(app, link, log.job_id).await?;
-            let Some(job) = job.filter(|job| !job.state.is_terminal()) else {
-                // Unknown, or ended: the hub has all of it that it will ever want.
-                forget(link, log.job_id, end);
-                return Ok(());
+            let job = match job_of(app, link, log.job_id).await? {
+                Some(job) if !job.state.is_terminal() => job,
+                ended => {
+                    // A worker that had the order already when its relay said that it knew nothing of it: its first
+                    // words are the only sign of it.
+                    if let Some(job) = ended.filter(|job| !job.claimed && is_stray(job, SpoolState::Running)) {
+                        let at = job.cancel_requested_at.or(job.finished_at).unwrap_or(job.created_at);
+                        // A closed link is no loss: the next hello lists the job.
+                        let _ = link.send(sign::cancel(app, &job, at)?, None);
+                    }
+                    // Unknown, or ended: the hub has all of it that it will ever want.
+                    forget(link, log.job_id, end);
+                    return Ok(());
+                }
             };
             Live::get(app, job.id, job.server_id).await?
         }

@@ -100,7 +100,8 @@ pub(super) async fn has(step: &mut Step<'_>, job: &mut Job, spooled: SpoolState)
 
 /// Whether the job runs there although it has ended here: it was taken for never started.
 pub(super) fn is_stray(job: &Job, spooled: SpoolState) -> bool {
-    spooled == SpoolState::Running && matches!(job.state, JobState::Cancelled | JobState::Expired)
+    let taken_for_never_started = matches!(job.state, JobState::Cancelled | JobState::Expired | JobState::Rejected);
+    spooled == SpoolState::Running && taken_for_never_started
 }
 
 /// The agent has its welcome: sends what it has not answered, what shall end, and the jobs whose turn has come.

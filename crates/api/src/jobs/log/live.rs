@@ -255,6 +255,12 @@ impl Live {
         intake.done.is_none() && intake.taken == self.progress.borrow().stored
     }
 
+    /// Its end came before all of its log was stored.
+    #[cfg(test)]
+    pub(super) fn awaits_end(&self) -> bool {
+        self.intake().done.is_some()
+    }
+
     fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }

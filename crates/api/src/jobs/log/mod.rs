@@ -82,6 +82,17 @@ pub(super) async fn bytes(app: &App, job_id: JobId) -> Vec<u8> {
     axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()
 }
 
+/// Waits until everything that came in of a log is stored, and with it the end that waits for it.
+#[cfg(test)]
+pub(super) async fn settled(hub: &Hub, job_id: JobId) {
+    let Some(live) = hub.jobs.live(job_id) else { return };
+    let mut progress = live.watch();
+    let ends = live.awaits_end();
+    while if ends { !progress.borrow().ended } else { !live.is_idle() } {
+        progress.changed().await.unwrap();
+    }
+}
+
 /// Drops the middle of a log beyond a limit of the test's.
 #[cfg(test)]
 pub(super) async fn shorten(hub: &Hub, job_id: JobId, limit: u64) -> u64 {

@@ -1,7 +1,7 @@
 //! Cancel, in every state.
 
 use axum::http::StatusCode;
-use protocol::job::EndState;
+use protocol::job::{CmdOutcome, EndState, RejectCode, Rejected};
 use serde_json::{Value, json};
 
 use super::support::{Agent, World, id_of, worlds};
@@ -89,5 +89,43 @@ async fn an_order_that_never_arrived_is_not_carried_out_after_a_cancel() {
         agent.drain();
         assert_eq!(agent.cancelled, [slow, slow]);
         assert_eq!(world.state(slow).await, "cancelled");
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_for_never_started_is_ended_when_it_shows_itself() {
+    for world in worlds().await {
+        let mut agent = Agent::new(&world);
+        agent.connect(&world.hub).await;
+        let id = id_of(&world.create("sleep 1000").await);
+        assert_eq!(agent.order().await.job_id, id);
+        assert_eq!(cancel(&world, id).await.1["state"], "sent");
+        agent.drain();
+        // Its worker has the order and no claim yet when the relay says hello.
+        agent.disconnect(&world.hub).await;
+        agent.connect(&world.hub).await;
+        assert_eq!(world.state(id).await, "cancelled");
+        agent.claim(id);
+        agent.cancelled.clear();
+        agent.write(&world.hub, id, b"here I am").await;
+        agent.drain();
+        assert_eq!(agent.cancelled, [id]);
+        assert_eq!(world.state(id).await, "cancelled");
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_and_runs_all_the_same_is_ended() {
+    for world in worlds().await {
+        let mut agent = Agent::new(&world);
+        agent.connect(&world.hub).await;
+        let id = id_of(&world.create("sleep 1000").await);
+        // The order came twice: the first worker died on it, the second did not.
+        let refusal = Rejected { code: RejectCode::Unavailable, message: "no worker".to_owned() };
+        agent.answer(&world.hub, id, CmdOutcome::Rejected(refusal)).await;
+        assert_eq!(world.state(id).await, "rejected");
+        agent.accept(&world.hub, id).await;
+        agent.drain();
+        assert_eq!(agent.cancelled, [id]);
     }
 }

@@ -3,7 +3,9 @@
 mod bad_input;
 mod cancelling;
 mod delivery;
+mod faults;
 mod following;
 mod logs;
-mod random_walk;
+mod many;
+mod restored;
 mod support;

@@ -14,6 +14,8 @@ use protocol::version::VersionRange;
 use protocol::{Hex, JobId, Message, WorkspaceId};
 use serde_json::{Value, json};
 
+use crate::access::{Actor, authorize};
+use crate::db::testing::Backup;
 use crate::gateway::test_link::TestLink;
 use crate::hub::App;
 use crate::jobs;
@@ -54,11 +56,33 @@ impl World {
         self.owner = self.owner.at(Arc::clone(&self.hub));
     }
 
+    /// The hub goes on with the database of a backup.
+    pub(super) async fn restore(&mut self, backup: Backup) {
+        self.hub = self.test.restored(backup).await;
+        self.owner = self.owner.at(Arc::clone(&self.hub));
+    }
+
     pub(super) async fn create(&self, command: &str) -> Value {
         let body = json!({ "server_id": self.server.server_id, "kind": "exec", "args": { "command": command } });
         let answer = self.owner.post("/v1/jobs", body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
         answer.json()
+    }
+
+    /// A job made past the API, which limits how often one may ask.
+    pub(super) async fn create_directly(&self, expires_in_s: u32) -> JobId {
+        let server_id = self.server.server_id;
+        let body = json!({
+            "server_id": server_id, "kind": "exec", "args": { "command": "work" }, "expires_in_s": expires_in_s,
+        });
+        let new = serde_json::from_value::<jobs::input::Body>(body).unwrap().parse().unwrap();
+        let server = authorize(&self.hub, self.actor(), server_id).await.unwrap();
+        jobs::create(&self.hub, server, new).await.unwrap().id
+    }
+
+    /// Somebody who may do everything in the workspace.
+    pub(super) fn actor(&self) -> Actor {
+        Actor::system(self.server.workspace_id)
     }
 
     pub(super) async fn job(&self, id: JobId) -> Value {
@@ -69,16 +93,6 @@ impl World {
 
     pub(super) async fn state(&self, id: JobId) -> String {
         self.job(id).await["state"].as_str().unwrap().to_owned()
-    }
-
-    /// The job past the API, which limits how often one may ask.
-    pub(super) async fn look(&self, id: JobId) -> Value {
-        let mut job = {
-            let mut session = self.hub.db.read().await.unwrap();
-            jobs::store::by_id(&mut session.conn(), id).await.unwrap().unwrap()
-        };
-        jobs::with_log_size(&self.hub, &mut job).await.unwrap();
-        serde_json::to_value(jobs::JobView::from(job)).unwrap()
     }
 
     pub(super) async fn text_log(&self, id: JobId) -> Vec<u8> {
