@@ -7,6 +7,7 @@ mod enrollment;
 mod hub_unit;
 mod installer;
 mod job_logs;
+mod limits;
 mod main_path;
 mod secrets;
 mod survive_agent_kill;
