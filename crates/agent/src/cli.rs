@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use protocol::Hex;
 
+use crate::commit_confirm::cli::ChangeArgs;
 use crate::link::endpoint::{Endpoint, Family};
 use crate::link::tls::TlsPin;
 use crate::paths::DEFAULT_STATE_DIR;
@@ -30,6 +31,9 @@ pub enum Command {
     Work(StateArgs),
     /// Say whether this server is connected: exit code 0 connected, 1 running but not connected, 2 not running
     Status(StatusArgs),
+    /// Changes of this host that undo themselves unless they are confirmed
+    #[command(hide = true)]
+    Change(ChangeArgs),
     /// Print the version
     Version,
 }

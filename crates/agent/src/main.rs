@@ -12,7 +12,7 @@ use agent::host::files;
 use agent::host::random::Random;
 use agent::paths::Paths;
 use agent::status::Found;
-use agent::{logging, relay, work};
+use agent::{commit_confirm, logging, relay, work};
 use clap::Parser as _;
 use log::LevelFilter;
 use protocol::enroll::{INSTALL_TOKEN_PREFIX, Token};
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run(Paths::new(arguments.state_dir)),
         Command::Register(arguments) => register(arguments),
         Command::Status(arguments) => status(&arguments),
+        Command::Change(arguments) => commit_confirm::cli::main(&arguments),
         Command::Version => {
             say(&format!("roadstead-agent {}", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
