@@ -2,6 +2,7 @@
 
 mod cancel;
 mod clock_skew;
+mod commit_confirm;
 mod disk_full;
 mod enrollment;
 mod hub_unit;
