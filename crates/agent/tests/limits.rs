@@ -1,5 +1,4 @@
 //! What a job may take of its server: held where it can be held, said where it cannot, and never silently left out.
-#![expect(clippy::unwrap_used, reason = "tests fail loudly")]
 
 mod support;
 

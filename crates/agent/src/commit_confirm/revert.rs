@@ -180,10 +180,7 @@ pub(super) fn to_the_end(journal: &Journal, id: JobId, why: &str) -> io::Result<
     let mut pause = journal.patience.retry;
     // A disk that takes no note of attempts must not make them endless.
     for _ in 0..MAX_ATTEMPTS {
-        let dir = match journal.dir(id, State::Reverting) {
-            Ok(dir) => dir,
-            Err(_) => return outcome(journal, id),
-        };
+        let Ok(dir) = journal.dir(id, State::Reverting) else { return outcome(journal, id) };
         let Some(lock) = journal.take(id, &dir, false)? else {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "somebody else has been reverting it for long"));
         };

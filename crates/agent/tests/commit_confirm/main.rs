@@ -2,12 +2,13 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    clippy::panic,
     clippy::exit,
-    clippy::print_stdout,
+    clippy::indexing_slicing,
     reason = "tests look at the machine directly, and fail loudly"
 )]
 
+mod crash_points;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
@@ -545,68 +546,5 @@ fn a_plan_that_makes_no_sense_is_refused() {
         let refused = Change::prepare(&journal, world.id, &plan, Guard::Sweep);
         assert!(matches!(refused, Err(ChangeError::NotPrepared(_))), "{what}");
         world.is_gone();
-    }
-}
-
-mod crash_points {
-    use std::cell::Cell;
-    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    thread_local! {
-        static STEPS_LEFT: Cell<u32> = const { Cell::new(u32::MAX) };
-    }
-
-    /// The power goes after so many steps: nothing of this process runs any more, its locks are gone.
-    fn fail(_: Step) {
-        let left = STEPS_LEFT.get();
-        STEPS_LEFT.set(left.saturating_sub(1));
-        if left == 0 {
-            resume_unwind(Box::new("power cut"));
-        }
-    }
-
-    fn until_power_cut(steps: u32, work: impl FnOnce()) {
-        STEPS_LEFT.set(steps);
-        let _ = catch_unwind(AssertUnwindSafe(work));
-        STEPS_LEFT.set(u32::MAX);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-        #[test]
-        fn whenever_the_power_goes_the_state_is_the_old_or_the_confirmed_new_one(
-            applying in 0_u32..24, is_confirmed in any::<bool>(), reverting in prop::collection::vec(0_u32..9, 0..3),
-        ) {
-            let world = World::new();
-            let (old, plan) = (world.snapshot(), world.plan(HOUR));
-            let journal = Journal::open(&world.paths).unwrap().with(hasty(), Reached::tell(fail));
-            let confirmed = Cell::new(false);
-            until_power_cut(applying, || {
-                let mut change = Change::prepare(&journal, world.id, &plan, Guard::Sweep).unwrap();
-                change.apply().unwrap();
-                if is_confirmed {
-                    confirmed.set(commit_confirm::confirm(&journal, world.id).is_ok());
-                }
-            });
-            let is_on_disk = journal.state(world.id).is_none_or(|state| state == State::Confirmed);
-            for steps in reverting {
-                until_power_cut(steps, || drop(revert::pending(&journal, &after_reboot(), Reach::Due)));
-            }
-            let left = revert::pending(&journal, &after_reboot(), Reach::Due);
-            prop_assert!(left.stuck.is_empty() && left.waiting.is_empty(), "{left:?}");
-            let new = world.snapshot();
-            if new != old {
-                prop_assert!(is_confirmed && is_on_disk, "changed and not confirmed");
-                prop_assert_eq!(new.keys().collect::<Vec<_>>(), ["added.conf", "changed.conf", "link"]);
-                prop_assert_eq!(&new["changed.conf"].1, "new\n");
-            } else {
-                prop_assert!(!confirmed.get(), "confirmed and reverted");
-            }
-        }
     }
 }
