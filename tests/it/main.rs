@@ -3,11 +3,13 @@
 mod agent_cli;
 mod cancel;
 mod clock_skew;
+mod commit_confirm;
 mod disk_full;
 mod enrollment;
 mod hub_unit;
 mod installer;
 mod job_logs;
+mod limits;
 mod main_path;
 mod secrets;
 mod survive_agent_kill;

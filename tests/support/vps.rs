@@ -116,6 +116,12 @@ impl Vps {
         self.root.path()
     }
 
+    /// A path of the machine as it is seen from outside, file systems that are mounted inside included.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{inside}", self.leader))
+    }
+
     /// Runs a line in a root shell of the machine.
     ///
     /// # Errors

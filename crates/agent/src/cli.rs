@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use protocol::Hex;
 
+use crate::commit_confirm::cli::ChangeArgs;
 use crate::inspect::records::JobName;
 use crate::link::endpoint::{Endpoint, Family};
 use crate::link::tls::TlsPin;
@@ -46,6 +47,9 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Check everything that has to be right: exit code 0 healthy, 1 problems
     Doctor(DoctorArgs),
+    /// Changes of this host that undo themselves unless they are confirmed
+    #[command(hide = true)]
+    Change(ChangeArgs),
     /// Print the version
     Version,
 }

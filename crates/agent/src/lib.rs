@@ -5,6 +5,7 @@
 //! systemd outside of every sandbox; they believe nothing but the hub's signature and root-owned files.
 
 pub mod cli;
+pub mod commit_confirm;
 pub mod enroll;
 pub mod events;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use agent::inspect::logs::Mode;
 use agent::inspect::{Problem, cancel, doctor, jobs, logs, policy};
 use agent::paths::Paths;
 use agent::status::Found;
-use agent::{logging, relay, work};
+use agent::{commit_confirm, logging, relay, work};
 use clap::Parser as _;
 use log::LevelFilter;
 use protocol::enroll::{INSTALL_TOKEN_PREFIX, Token};
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
             inspected(policy::check(&Paths::new(arguments.state.state_dir), arguments.file.as_deref()))
         }
         Command::Doctor(arguments) => doctor(&arguments),
+        Command::Change(arguments) => commit_confirm::cli::main(&arguments),
         Command::Version => {
             say(&format!("roadstead-agent {}", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS

@@ -5,6 +5,7 @@
 //!   trust/                         root:root       0755   what workers believe; the relay can read it, never write it
 //!     hub.json                                     0644   the pinned hub key, this server's id (written by `register`)
 //!   claims/                        root:root       0700   one file per job ever accepted, until it expires
+//!   pending/                       root:root       0700   changes that are not confirmed, with what was before them
 //!   spool/                         root:roadstead  2750   one directory per job, of the same group: its log and its end
 //!   relay/                         roadstead       0700   the relay's own state
 //!     agent.json                                   0600   hub address, agent token, TLS pin
@@ -77,6 +78,12 @@ impl Paths {
     #[must_use]
     pub fn claims_dir(&self) -> PathBuf {
         self.state.join("claims")
+    }
+
+    /// Root-owned: changes of the host that wait for confirmation.
+    #[must_use]
+    pub fn pending_dir(&self) -> PathBuf {
+        self.state.join("pending")
     }
 
     /// Logs and ends of jobs, until the hub has them.

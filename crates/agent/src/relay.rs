@@ -176,7 +176,7 @@ impl Relay {
         };
         Ok(Self {
             events: Events::open(&paths, ids.clone(), clock),
-            capabilities: vec!["exec".to_owned(), workers.capability().to_owned()],
+            capabilities: ["exec", workers.capability(), workers.limits_capability()].map(str::to_owned).into(),
             followers: Followers::new(workers),
             paths,
             identity,

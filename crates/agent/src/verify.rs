@@ -5,6 +5,7 @@ use std::time::Duration;
 use protocol::exec::InvalidField;
 use protocol::job::{Actor, Cancel, CancelBody, Cmd, CmdBody, RejectCode, Rejected};
 use protocol::kinds::{JobKind, KindError};
+use protocol::limits::JobLimits;
 use protocol::{JobId, MAX_SIGNED_BODY, signing};
 use serde::Deserialize;
 
@@ -21,6 +22,8 @@ pub struct Order {
     pub kind: JobKind,
     /// How long it may take.
     pub timeout: Duration,
+    /// What it may take of this server.
+    pub limits: JobLimits,
     /// When the order expires, hub's clock.
     pub expires_at_ms: i64,
     /// On whose behalf.
@@ -79,11 +82,15 @@ pub fn order(cmd: &Cmd, trust: &Trust, policy: &Policy, hub_now_ms: i64) -> Resu
         let field = InvalidField { field: "timeout_s", problem: "must be at least 1".to_owned() };
         return Err(refuse(RejectCode::BadArguments, KindError::Invalid(vec![field]).to_string()));
     }
+    body.limits
+        .check()
+        .map_err(|fields| refuse(RejectCode::BadArguments, format!("limits: {}", KindError::Invalid(fields))))?;
     policy.permit(&kind).map_err(|why| refuse(RejectCode::PolicyDenied, why))?;
     Ok(Order {
         job_id: body.job_id,
         kind,
         timeout: Duration::from_secs(u64::from(body.timeout_s)),
+        limits: body.limits,
         expires_at_ms: body.expires_at_ms,
         actor: body.actor,
     })

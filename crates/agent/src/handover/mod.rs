@@ -126,6 +126,15 @@ impl Workers {
         }
     }
 
+    /// The capability that says what enforces the limits of jobs here.
+    #[must_use]
+    pub fn limits_capability(&self) -> &'static str {
+        match self.kind() {
+            WorkerKind::Systemd => "limits.unit",
+            WorkerKind::Forked => "limits.rlimit",
+        }
+    }
+
     /// Opens the spare worker, if there is none. A failure is not one yet: the next job tries again and reports it.
     pub async fn warm(&self) {
         let mut spare = self.inner.spare.lock().await;

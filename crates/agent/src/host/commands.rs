@@ -1,5 +1,7 @@
 //! The only place where processes are started.
 
+mod confinement;
+mod helper;
 mod job;
 
 use std::io::{self, Read as _};
@@ -10,10 +12,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use confinement::Confinement;
+pub use helper::run;
 pub use job::{Identity, JobProcess, ProcessEnd, Reaped, StartError, StartedJob, Step, reap, start_job};
 
 /// What a helper may say at most.
 const MAX_OUTPUT: u64 = 64 << 10;
+/// Where helpers are looked for.
+const HELPER_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const POLL: Duration = Duration::from_millis(5);
 
 /// Starts a worker of this agent with `connection` as its fd 0, in forked mode. It outlives this process; while this
@@ -36,7 +42,7 @@ pub fn start_worker(program: &Path, state_dir: &Path, connection: OwnedFd) -> io
 pub fn output(program: &str, arguments: &[&str], deadline: Duration) -> io::Result<String> {
     #[expect(clippy::disallowed_methods, reason = "this is the door for processes")]
     let mut command = std::process::Command::new(program);
-    command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
+    command.args(arguments).env_clear().env("PATH", HELPER_PATH).env("LC_ALL", "C");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     let ends = Instant::now() + deadline;

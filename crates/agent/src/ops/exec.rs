@@ -12,6 +12,7 @@ use protocol::job::JobError;
 use super::{Summary, error};
 use crate::host::commands::{Identity, JobProcess, StartError, Step};
 use crate::host::users::{self, User};
+use crate::supervise::limits::LIMITS_UNAVAILABLE;
 use crate::text;
 
 const SHELL: &str = "/bin/sh";
@@ -50,6 +51,7 @@ pub fn explain(args: &ExecArgs, failed: &StartError) -> JobError {
     let why = &failed.error;
     match failed.step {
         Step::Prepare => error("cannot_start", format!("no process could be made: {why}")),
+        Step::Limits => error(LIMITS_UNAVAILABLE, format!("the job's limits cannot be set, nothing was run: {why}")),
         Step::Identity => {
             let user = args.user.as_deref().unwrap_or("root");
             error("cannot_become_user", format!("the agent may not run commands as {user}: {why}"))

@@ -7,8 +7,10 @@
 pub mod cgroup;
 pub mod control;
 pub mod ending;
+pub mod limits;
 pub mod output;
 pub mod tree;
+pub mod unit;
 
 use std::os::fd::AsFd as _;
 use std::time::Duration;

@@ -27,6 +27,7 @@ use crate::spool::{Meta, Spool};
 use crate::supervise::cgroup::JobCgroup;
 use crate::supervise::control::{Canceller, Control};
 use crate::supervise::ending::Cause;
+use crate::supervise::limits::{self, Imposed};
 use crate::supervise::output::Output;
 use crate::supervise::{Job, Outcome, Signals, Supervisor};
 use crate::trust::claims::{Claim, ClaimEnd, ClaimOutcome, Claims, Held};
@@ -179,10 +180,15 @@ impl Accept {
         let mut output = Output::new(spool, clock);
         let mut peers = vec![peer];
         let begun = ops::prepare(&order.kind, job_id).and_then(|process| {
-            start_job(&process, cgroup.as_ref().map(JobCgroup::directory))
-                .map_err(|error| ops::explain(&order.kind, &error))
+            let imposed = Imposed::new(&order.limits, order.kind.user(), process.identity.as_ref())?;
+            if let Some(remark) = &imposed.remark {
+                output.say(remark, Instant::now());
+            }
+            let started = start_job(&process, &imposed.confinement, cgroup.as_ref().map(JobCgroup::directory));
+            // They hold until the job has ended.
+            started.map(|started| (started, imposed)).map_err(|error| ops::explain(&order.kind, &error))
         });
-        let outcome = begun.map(|StartedJob { pid, out, err, cwd_missed }| {
+        let outcome = begun.map(|(StartedJob { pid, out, err, cwd_missed }, _imposed)| {
             output.connect(out, err);
             if cwd_missed {
                 output.say("[the home directory cannot be entered, the command runs in /]\n", Instant::now());
@@ -199,7 +205,10 @@ impl Accept {
 
         let now = Instant::now();
         let lost_bytes = output.finish(now);
-        let done = done(&order, outcome, started_at_ms, now - started, output.spooled());
+        let mut done = done(&order, outcome, started_at_ms, now - started, output.spooled());
+        if done.state == EndState::Failed && done.error.is_none() {
+            done.error = limits::out_of_memory(&order.limits);
+        }
         report(&done, lost_bytes, output.spool(), &mut peers);
         if let Err(error) =
             claims.note_end(job_id, ClaimEnd { state: done.state.into(), next_offset: done.next_offset })

@@ -20,6 +20,7 @@ use protocol::job::{RejectCode, Rejected};
 use protocol::session::WelcomeBody;
 use protocol::signing;
 
+use crate::commit_confirm;
 use crate::host::clock::Clock;
 use crate::host::files;
 use crate::paths::Paths;
@@ -78,6 +79,8 @@ fn serve(paths: &Paths) -> io::Result<()> {
                 Op::Sweep => {
                     let swept = sweep::run(paths);
                     answer(&mut peer, &Note::Swept(swept));
+                    // Commands of these may take longer than the relay waits for an answer.
+                    commit_confirm::revert::sweep(paths);
                 }
                 Op::Cancel(_) | Op::CancelHere(_) => {
                     let message = "this worker has no job yet".to_owned();

@@ -14,7 +14,7 @@ use crate::ops::exec::JOB_ID_VARIABLE;
 use crate::paths::Paths;
 use crate::spool::format::META;
 use crate::spool::{Phase, Spool};
-use crate::supervise::{ending, tree};
+use crate::supervise::{ending, limits, tree};
 use crate::trust::claims::{ClaimEnd, Claims};
 use crate::trust::hub_time::{HubTime, Moment};
 
@@ -31,6 +31,7 @@ pub(super) fn run(paths: &Paths) -> Swept {
     }
     remove_sockets(paths, &claims);
     remove_directories(paths, &claims);
+    limits::sweep();
     let hub_ms = HubTime::estimate(HubTime::load(paths).as_ref(), &moment);
     swept.purged = claims.purge(&[moment.local_ms, hub_ms]);
     swept

@@ -25,7 +25,7 @@ STATE=/var/lib/roadstead-agent
 POLICY=/etc/roadstead/policy.toml
 UNITS=/etc/systemd/system
 USER_NAME=roadstead
-UNIT_NAMES='roadstead-agent.service roadstead-work.socket roadstead-work@.service roadstead-jobs.slice'
+UNIT_NAMES='roadstead-agent.service roadstead-work.socket roadstead-work@.service roadstead-revert.service roadstead-jobs.slice'
 
 main() {
     action=install
@@ -223,7 +223,7 @@ install_units() {
 }
 
 start_units() {
-    systemctl --quiet enable roadstead-work.socket roadstead-agent.service
+    systemctl --quiet enable roadstead-work.socket roadstead-agent.service roadstead-revert.service
     systemctl start roadstead-work.socket
     if ! systemctl restart roadstead-agent.service 2>/dev/null; then
         show_last_words
@@ -272,8 +272,9 @@ uninstall() {
     fi
     say "Removing the Roadstead agent"
     wait_for_jobs
+    revert_changes
     if [ -d /run/systemd/system ]; then
-        systemctl --quiet disable --now roadstead-agent.service roadstead-work.socket 2>/dev/null || :
+        systemctl --quiet disable --now roadstead-agent.service roadstead-work.socket roadstead-revert.service 2>/dev/null || :
         systemctl stop 'roadstead-work@*.service' roadstead-jobs.slice roadstead.slice 2>/dev/null || :
         for unit in $UNIT_NAMES; do rm -f "$UNITS/$unit"; done
         systemctl daemon-reload
@@ -311,6 +312,14 @@ wait_for_jobs() {
     fi
     say "Waiting for them to end. Nothing is removed until then; press Ctrl-C to keep the agent, or use --force to end them."
     while [ -n "$(running_jobs)" ]; do sleep 1; done
+}
+
+# What nobody confirmed must not stay because its guard is removed.
+revert_changes() {
+    [ -d "$STATE/pending" ] && [ -x "$BIN" ] || return 0
+    "$BIN" change revert --state-dir "$STATE" </dev/null ||
+        die "a change of this machine that nobody confirmed could not be put back (its reason is above)." \
+            "Look at it: $BIN change list. Then run this again."
 }
 
 running_jobs() {
@@ -400,6 +409,11 @@ ROADSTEAD_UNIT
     roadstead-work@.service)
         cat <<'ROADSTEAD_UNIT'
 #@UNIT roadstead-work@.service@
+ROADSTEAD_UNIT
+        ;;
+    roadstead-revert.service)
+        cat <<'ROADSTEAD_UNIT'
+#@UNIT roadstead-revert.service@
 ROADSTEAD_UNIT
         ;;
     roadstead-jobs.slice)

@@ -7,10 +7,11 @@ use crate::http::Trust;
 use crate::hub::Hub;
 
 const SCRIPT: &str = include_str!("install.sh");
-const UNITS: [(&str, &str); 4] = [
+const UNITS: [(&str, &str); 5] = [
     ("roadstead-agent.service", include_str!("../../../../systemd/roadstead-agent.service")),
     ("roadstead-work.socket", include_str!("../../../../systemd/roadstead-work.socket")),
     ("roadstead-work@.service", include_str!("../../../../systemd/roadstead-work@.service")),
+    ("roadstead-revert.service", include_str!("../../../../systemd/roadstead-revert.service")),
     ("roadstead-jobs.slice", include_str!("../../../../systemd/roadstead-jobs.slice")),
 ];
 

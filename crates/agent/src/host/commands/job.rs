@@ -9,6 +9,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::{Gid, Pid, Uid, fchown, pipe2};
 
+use super::Confinement;
 use crate::host::files;
 
 /// Room in each output pipe; the job is not held up while the worker writes.
@@ -66,6 +67,8 @@ pub struct StartedJob {
 pub enum Step {
     /// Pipes, memory or the process itself.
     Prepare,
+    /// Taking on the job's limits.
+    Limits,
     /// Becoming the user.
     Identity,
     /// Entering the working directory.
@@ -126,11 +129,15 @@ pub fn reap() -> Reaped {
     }
 }
 
-/// Starts a job, in `cgroup` (an open directory) where one is given.
+/// Starts a job within `confinement`, in `cgroup` (an open directory) where one is given.
 ///
 /// # Errors
 /// [`StartError`]; no process is left then.
-pub fn start_job(job: &JobProcess, cgroup: Option<BorrowedFd<'_>>) -> Result<StartedJob, StartError> {
+pub fn start_job(
+    job: &JobProcess,
+    confinement: &Confinement,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<StartedJob, StartError> {
     let stdin = match &job.stdin {
         Some(bytes) => filled_memory(bytes)?,
         None => files::open_null()?.into(),
@@ -147,6 +154,7 @@ pub fn start_job(job: &JobProcess, cgroup: Option<BorrowedFd<'_>>) -> Result<Sta
     let (argv, env) = (pointers(&job.argv), pointers(&job.env));
     let child = Child {
         job,
+        confinement,
         argv: &argv,
         env: &env,
         stdio: [stdin.as_raw_fd(), out_end.as_raw_fd(), err_end.as_raw_fd()],
@@ -168,6 +176,7 @@ pub fn start_job(job: &JobProcess, cgroup: Option<BorrowedFd<'_>>) -> Result<Sta
     // It said why and is ending.
     let _ = nix::sys::wait::waitpid(pid, None);
     let step = match step {
+        Child::LIMITS => Step::Limits,
         Child::IDENTITY => Step::Identity,
         Child::CWD => Step::Cwd,
         Child::EXEC => Step::Exec,
@@ -200,6 +209,7 @@ fn output_pipe(identity: Option<&Identity>) -> io::Result<(File, OwnedFd)> {
 /// What the new process needs, ready-made: between fork and exec nothing may be allocated.
 struct Child<'a> {
     job: &'a JobProcess,
+    confinement: &'a Confinement,
     argv: &'a [*const libc::c_char],
     env: &'a [*const libc::c_char],
     stdio: [RawFd; 3],
@@ -209,6 +219,7 @@ struct Child<'a> {
 
 impl Child<'_> {
     const PREPARE: u8 = b'p';
+    const LIMITS: u8 = b'l';
     const IDENTITY: u8 = b'i';
     const CWD: u8 = b'c';
     const CWD_MISSED: u8 = b'm';
@@ -252,6 +263,10 @@ impl Child<'_> {
             }
             // Everything is opened close-on-exec; this is for what was inherited from elsewhere. Old kernels lack it.
             libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC);
+            // While it still may: a user can give up, not take.
+            if !self.confinement.apply() {
+                self.give_up(Self::LIMITS);
+            }
             if let Some(identity) = &self.job.identity {
                 let groups = identity.groups.as_slice();
                 // Not the C library's functions: those look for other threads to change along.
