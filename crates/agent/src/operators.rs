@@ -169,7 +169,7 @@ impl Signature {
 /// As ssh-keygen reads it: the first line exactly, then base64 with any white space, up to the first line of the end.
 fn unarmour(text: &str) -> Option<Vec<u8>> {
     let rest = text.strip_prefix(BEGIN)?;
-    let rest = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n'))?;
+    let rest = rest.strip_prefix('\n')?;
     let (base64, _) = rest.split_once(END)?;
     let base64: Vec<u8> = base64.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     STANDARD.decode(base64).ok()

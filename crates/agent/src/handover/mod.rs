@@ -238,7 +238,7 @@ impl Workers {
 
     async fn ask_for_change(&self, op: Op) -> Result<Result<Description, Rejected>, HandoverError> {
         match self.ask(&Request { v: VERSION, op }, DESCRIBE_DEADLINE).await? {
-            (Note::Described(description), _) => Ok(Ok(description)),
+            (Note::Described(description), _) => Ok(Ok(*description)),
             (Note::Refused(rejected), _) => Ok(Err(rejected)),
             _ => Err(HandoverError::Unclear("it is not one to a change".to_owned())),
         }
@@ -246,7 +246,7 @@ impl Workers {
 
     async fn ask_for_description(&self, op: Op) -> Result<Description, HandoverError> {
         match self.ask(&Request { v: VERSION, op }, DESCRIBE_DEADLINE).await? {
-            (Note::Described(description), _) => Ok(description),
+            (Note::Described(description), _) => Ok(*description),
             _ => Err(HandoverError::Unclear("it is not a description".to_owned())),
         }
     }

@@ -166,7 +166,7 @@ mod tests {
             vec![good.clone(), rotation(&stranger, &stranger)],
             vec![good.clone(), good.clone()],
             vec![rotation(&new, &stranger), good.clone(), rotation(&stranger, &new)],
-            vec![good.clone(); MAX_ROTATIONS + 1],
+            vec![good; MAX_ROTATIONS + 1],
         ] {
             // The last link may name the pinned key's place, but none of these ends at what is pinned.
             assert!(take(&old.paths, &chain).is_err(), "{chain:?}");

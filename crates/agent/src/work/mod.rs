@@ -73,9 +73,9 @@ fn serve(paths: &Paths) -> io::Result<()> {
                 Op::Job(order) => job::run(paths, peer, &order, &relays, cgroup),
                 Op::Welcome(welcome) => {
                     learn_time(paths, &welcome);
-                    answer(&mut peer, &Note::Described(describe(paths)));
+                    answer(&mut peer, &Note::Described(Box::new(describe(paths))));
                 }
-                Op::Describe => answer(&mut peer, &Note::Described(describe(paths))),
+                Op::Describe => answer(&mut peer, &Note::Described(Box::new(describe(paths)))),
                 Op::Restrict(order) => answer(&mut peer, &described(paths, restrict(paths, &order))),
                 Op::Rotate(rotations) => answer(&mut peer, &described(paths, rotate(paths, &rotations))),
                 Op::Sweep => {
@@ -102,7 +102,7 @@ fn relays(paths: &Paths) -> Vec<u32> {
 /// What the host allows after a change, or why there was none.
 fn described(paths: &Paths, changed: Result<(), Rejected>) -> Note {
     match changed {
-        Ok(()) => Note::Described(describe(paths)),
+        Ok(()) => Note::Described(Box::new(describe(paths))),
         Err(rejected) => {
             log::warn!("a change was refused: {:?}: {}", rejected.code, rejected.message);
             Note::Refused(rejected)

@@ -96,7 +96,7 @@ pub enum Note {
     /// The job has ended.
     Done(JobDone),
     /// The answer to `describe`.
-    Described(Description),
+    Described(Box<Description>),
     /// The answer to `sweep`.
     Swept(Swept),
     /// A line was not taken.
