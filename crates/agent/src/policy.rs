@@ -34,7 +34,7 @@ use crate::operators::Operator;
 use crate::paths::Paths;
 use crate::spool::Limits;
 use file::FilePolicy;
-pub use file::MAX_OPERATORS;
+pub use file::{MAX_FILE, MAX_OPERATORS};
 use restrictions::Restrictions;
 
 /// What the host allows.
@@ -85,6 +85,18 @@ impl Policy {
                 Self { source: PolicySource::Unreadable, problem: Some(problem), ..policy }
             }
         }
+    }
+
+    /// What a file with this text would say.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self::of_file(file::parse(text).map(Some))
+    }
+
+    /// The rules of the file alone, for those who explain them; only [`Policy::permit`] decides.
+    #[must_use]
+    pub const fn file_rules(&self) -> &Rules {
+        &self.file
     }
 
     fn of_file(file: Result<Option<FilePolicy>, String>) -> Self {
@@ -212,7 +224,7 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ada@laptop";
 
     fn parse(text: &str) -> Policy {
-        Policy::of_file(file::parse(text).map(Some))
+        Policy::parse(text)
     }
 
     fn with_hub(text: &str, rules: Rules) -> Policy {

@@ -12,7 +12,8 @@ use crate::operators::Operator;
 use crate::spool::Limits;
 use crate::trust::check_owner;
 
-const MAX_FILE: usize = 64 << 10;
+/// Longest policy file, bytes.
+pub const MAX_FILE: usize = 64 << 10;
 /// Operators of one host.
 pub const MAX_OPERATORS: usize = 64;
 
