@@ -47,6 +47,8 @@ impl Machine {
             ws_url: "wss://hub/v1/agent".into(),
             server_id: anchor.server_id,
             agent_token: Token::parse(AGENT_TOKEN_PREFIX, &format!("rsa_{}", "a".repeat(43))).unwrap(),
+            next_token: None,
+            previous_token: None,
             tls_pin: None,
             install_token_sha256: Hex([0; 32]),
         };

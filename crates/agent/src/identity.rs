@@ -24,8 +24,14 @@ pub struct Identity {
     pub ws_url: String,
     /// This server.
     pub server_id: ServerId,
-    /// The credential.
+    /// The credential that the hub took last.
     pub agent_token: Token,
+    /// The one that the hub has sent in its place, until it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<Token>,
+    /// The one before it: a hub restored from a backup may know no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_token: Option<Token>,
     /// The key of the hub's certificate, when that is self-signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_pin: Option<TlsPin>,
@@ -81,10 +87,47 @@ impl Identity {
     pub fn load(paths: &Paths) -> Result<Self, IdentityError> {
         let path = paths.identity_file();
         let identity: Self = load(&path)?;
-        if Token::parse(AGENT_TOKEN_PREFIX, identity.agent_token.reveal()).is_none() {
+        if !identity.tokens().all(is_agent_token) {
             return Err(IdentityError::Damaged { path, why: "the agent token is malformed".to_owned() });
         }
         Ok(identity)
+    }
+
+    /// What the hub may take as this server's credential, the newest first.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        self.next_token.iter().chain([&self.agent_token]).chain(&self.previous_token)
+    }
+
+    /// With a new credential that is still to be tried.
+    #[must_use]
+    pub fn with_next(&self, token: Token) -> Self {
+        Self { next_token: (token != self.agent_token).then_some(token), ..self.clone() }
+    }
+
+    /// After the hub has taken `token` as the credential. One that it was asked to take before that and refused is gone.
+    #[must_use]
+    pub fn with_taken(&self, token: &Token) -> Self {
+        let mut taken = Self { agent_token: token.clone(), next_token: None, ..self.clone() };
+        if *token != self.agent_token {
+            taken.previous_token = Some(self.agent_token.clone());
+        }
+        taken
+    }
+
+    /// Puts `newer` in place of this, durably, unless somebody has registered this machine anew in between.
+    ///
+    /// # Errors
+    /// When the file is not what was read from it, or cannot be written.
+    pub fn replace(&mut self, newer: Self, paths: &Paths) -> io::Result<()> {
+        let path = paths.identity_file();
+        if Self::load(paths).map_err(io::Error::other)? != *self {
+            return Err(io::Error::other(format!("{} was changed by somebody else", path.display())));
+        }
+        let mut bytes = serde_json::to_vec_pretty(&newer)?;
+        bytes.push(b'\n');
+        files::write_atomic(&path, &bytes, 0o600)?;
+        *self = newer;
+        Ok(())
     }
 
     /// Where to connect.
@@ -112,6 +155,12 @@ impl HubAnchor {
         }
         Ok(anchor)
     }
+}
+
+/// Whether a token can be an agent's.
+#[must_use]
+pub fn is_agent_token(token: &Token) -> bool {
+    Token::parse(AGENT_TOKEN_PREFIX, token.reveal()).is_some()
 }
 
 /// Reads both halves of a registration.
@@ -155,4 +204,58 @@ fn load<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, IdentityError> {
     })?;
     serde_json::from_slice(&bytes)
         .map_err(|error| IdentityError::Damaged { path: path.to_owned(), why: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Machine;
+
+    fn token(digit: char) -> Token {
+        Token::parse(AGENT_TOKEN_PREFIX, &format!("rsa_{}", digit.to_string().repeat(43))).unwrap()
+    }
+
+    fn digits(identity: &Identity) -> String {
+        identity.tokens().filter_map(|token| token.reveal().chars().last()).collect()
+    }
+
+    #[test]
+    fn a_new_credential_is_tried_first_and_the_old_one_is_kept_for_one_more_generation() {
+        let machine = Machine::new(7);
+        let mut identity = Identity::load(&machine.paths).unwrap();
+        assert_eq!(digits(&identity), "a");
+        let mut step = |newer: Identity| {
+            identity.replace(newer, &machine.paths).unwrap();
+            assert_eq!(Identity::load(&machine.paths).unwrap(), identity);
+            identity.clone()
+        };
+        let identity = step(machine_identity(&machine).with_next(token('b')));
+        assert_eq!(digits(&identity), "ba");
+        let refused = identity.with_taken(&token('a'));
+        assert_eq!(digits(&refused), "a", "the hub did not take the new one");
+        let identity = step(identity.with_taken(&token('b')));
+        assert_eq!(digits(&identity), "ba");
+        assert_eq!(identity.with_taken(&token('b')), identity, "nothing changes from then on");
+        let identity = step(identity.with_next(token('c')));
+        assert_eq!(digits(&identity), "cba");
+        let identity = step(identity.with_taken(&token('c')));
+        assert_eq!(digits(&identity), "cb");
+        assert_eq!(digits(&identity.with_taken(&token('b'))), "bc", "a hub that was restored from a backup");
+        assert_eq!(identity.with_next(token('c')), identity, "the same one again");
+    }
+
+    fn machine_identity(machine: &Machine) -> Identity {
+        Identity::load(&machine.paths).unwrap()
+    }
+
+    #[test]
+    fn a_registration_in_between_is_not_overwritten() {
+        let machine = Machine::new(7);
+        let mut held = machine_identity(&machine);
+        let registered = Identity { agent_token: token('z'), ..held.clone() };
+        files::write_atomic(&machine.paths.identity_file(), &serde_json::to_vec(&registered).unwrap(), 0o600).unwrap();
+        assert!(held.clone().replace(held.with_next(token('b')), &machine.paths).is_err());
+        held = machine_identity(&machine);
+        assert_eq!(digits(&held), "z");
+    }
 }

@@ -19,6 +19,7 @@ pub mod link;
 pub mod logging;
 pub mod metrics;
 pub mod notify;
+pub mod operators;
 pub mod ops;
 pub mod paths;
 pub mod policy;

@@ -4,6 +4,9 @@
 //! /var/lib/roadstead-agent/        root:root       0755
 //!   trust/                         root:root       0755   what workers believe; the relay can read it, never write it
 //!     hub.json                                     0644   the pinned hub key, this server's id (written by `register`)
+//!     hub-history.json                             0644   keys that were pinned before, and how each named its successor
+//!     hub-time.json                                0644   the latest time that the hub has signed
+//!     restrictions.json                            0644   what the hub has taken from itself, as it signed it
 //!   claims/                        root:root       0700   one file per job ever accepted, until it expires
 //!   pending/                       root:root       0700   changes that are not confirmed, with what was before them
 //!   spool/                         root:roadstead  2750   one directory per job, of the same group: its log and its end
@@ -72,6 +75,18 @@ impl Paths {
     #[must_use]
     pub fn hub_file(&self) -> PathBuf {
         self.trust_dir().join("hub.json")
+    }
+
+    /// Keys that were pinned before.
+    #[must_use]
+    pub fn hub_history_file(&self) -> PathBuf {
+        self.trust_dir().join("hub-history.json")
+    }
+
+    /// The hub's own restrictions of what it may do here.
+    #[must_use]
+    pub fn restrictions_file(&self) -> PathBuf {
+        self.trust_dir().join("restrictions.json")
     }
 
     /// Root-owned: every job accepted, so that none runs twice.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use protocol::enroll::Token;
 use protocol::heartbeat::Heartbeat;
 use protocol::job::RejectCode;
 use protocol::policy::PolicySummary;
@@ -24,6 +25,7 @@ use crate::identity::{self, Identity, IdentityError};
 use crate::link;
 use crate::link::endpoint::Endpoint;
 use crate::link::followers::Followers;
+use crate::link::requests::Requests;
 use crate::link::vitals::Vitals;
 use crate::metrics::Sampler;
 use crate::notify::Notifier;
@@ -84,6 +86,9 @@ pub struct Relay {
     pub(crate) host: Host,
     pub(crate) capabilities: Vec<String>,
     pub(crate) followers: Followers,
+    pub(crate) requests: Requests,
+    /// How many of [`Identity::tokens`] the hub has refused, one after the other.
+    pub(crate) refused_tokens: usize,
     pub(crate) spool: Spool,
     pub(crate) events: Events,
     pub(crate) status: Reporter,
@@ -177,6 +182,8 @@ impl Relay {
         Ok(Self {
             events: Events::open(&paths, ids.clone(), clock),
             capabilities: ["exec", workers.capability(), workers.limits_capability()].map(str::to_owned).into(),
+            requests: Requests::new(workers.clone()),
+            refused_tokens: 0,
             followers: Followers::new(workers),
             paths,
             identity,
@@ -222,6 +229,29 @@ impl Relay {
         self.sessions
     }
 
+    /// The credential to show next.
+    pub(crate) fn token(&self) -> &Token {
+        self.identity.tokens().nth(self.refused_tokens).unwrap_or(&self.identity.agent_token)
+    }
+
+    /// The hub has refused the credential: whether there is another one to show. When all were refused, the first is next.
+    pub(crate) fn has_another_token(&mut self) -> bool {
+        self.refused_tokens = (self.refused_tokens + 1) % self.identity.tokens().count().max(1);
+        self.refused_tokens > 0
+    }
+
+    /// The hub has welcomed this agent with `token`: from now on it is the credential.
+    pub(crate) fn token_was_taken(&mut self, token: &Token) {
+        self.refused_tokens = 0;
+        let newer = self.identity.with_taken(token);
+        if newer != self.identity
+            && let Err(error) = self.identity.replace(newer, &self.paths)
+        {
+            // As it is, the file holds both.
+            log::warn!("{} cannot be written: {error}", self.paths.identity_file().display());
+        }
+    }
+
     /// A refusal for a reason of security is more than an answer to the hub: whoever owns the server must hear of it.
     pub(crate) fn report_rejection(&mut self, job_id: JobId, code: RejectCode, message: &str) {
         let name = match code {
@@ -229,6 +259,7 @@ impl Relay {
             RejectCode::WrongServer => "wrong_server",
             RejectCode::Expired => "expired",
             RejectCode::PolicyDenied => "policy_denied",
+            RejectCode::OperatorSignature => "operator_signature",
             _ => return,
         };
         self.events.report(Report::rejected_command(job_id, name, message));

@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod hub_time;
+pub mod rotation;
 
 use std::fs::Metadata;
 use std::io;
@@ -56,6 +57,7 @@ pub enum SignatureError {
 #[derive(Debug)]
 pub struct Trust {
     anchor: HubAnchor,
+    paths: Paths,
 }
 
 impl Trust {
@@ -74,7 +76,21 @@ impl Trust {
             check_owner(&path, &file.metadata().map_err(unreadable)?)?;
         }
         // What is missing is said here.
-        Ok(Self { anchor: HubAnchor::load(paths)? })
+        Ok(Self { anchor: HubAnchor::load(paths)?, paths: paths.clone() })
+    }
+
+    /// What is believed by now: the hub's key may have been rotated.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub fn reload(&self) -> Result<Self, TrustError> {
+        Self::load(&self.paths)
+    }
+
+    /// The pinned key.
+    #[must_use]
+    pub const fn anchor(&self) -> &HubAnchor {
+        &self.anchor
     }
 
     /// The server that orders must be for.
@@ -88,10 +104,17 @@ impl Trust {
     /// # Errors
     /// [`SignatureError`].
     pub fn verify(&self, prefix: &str, signed: &Signed) -> Result<(), SignatureError> {
-        if signed.key_id != self.anchor.hub_key_id {
+        self.anchor.verify(prefix, signed)
+    }
+}
+
+impl HubAnchor {
+    /// Checks that this key signed `body` for the purpose that `prefix` names.
+    pub(crate) fn verify(&self, prefix: &str, signed: &Signed) -> Result<(), SignatureError> {
+        if signed.key_id != self.hub_key_id {
             return Err(SignatureError::OtherKey);
         }
-        UnparsedPublicKey::new(&ED25519, self.anchor.hub_key.as_bytes())
+        UnparsedPublicKey::new(&ED25519, self.hub_key.as_bytes())
             .verify(&signed_bytes(prefix, &signed.body), signed.sig.as_bytes())
             .map_err(|_| SignatureError::Forged)
     }

@@ -212,7 +212,7 @@ async fn the_hosts_policy_decides() {
     assert_eq!(rejection(&ack), Some(RejectCode::PolicyDenied));
     host.policy("require_operator_signature = [\"root\"]\n");
     let (ack, _) = host.submit(&host.body(&command("true"))).await;
-    assert_eq!(rejection(&ack), Some(RejectCode::PolicyDenied));
+    assert_eq!(rejection(&ack), Some(RejectCode::OperatorSignature));
     host.policy("teirs = []\n");
     let (ack, _) = host.submit(&host.body(&command("true"))).await;
     assert_eq!(rejection(&ack), Some(RejectCode::PolicyDenied));
@@ -400,6 +400,16 @@ async fn a_worker_without_an_answer_is_told_from_one_that_may_yet_act() {
     let dead = Workers::forked(host.paths.clone(), "/bin/false");
     let answer = dead.submit(body.job_id, host.cmd(&body), None).await;
     assert!(matches!(answer, Err(HandoverError::NoAnswer(_))), "{answer:?}");
+
+    // It lives, whatever it said.
+    let confused = host.dir.path().join("confused");
+    for words in [r#"echo '{"spooled":1}' >&3"#, "head -c 2000000 /dev/zero | tr '\\0' x >&3"] {
+        std::fs::write(&confused, format!("#!/bin/sh\nexec 3>&0\nread line\n{words}\nexec cat >/dev/null\n")).unwrap();
+        std::fs::set_permissions(&confused, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let confused = Workers::forked(host.paths.clone(), &confused);
+        let answer = confused.submit(body.job_id, host.cmd(&body), None).await;
+        assert!(matches!(answer, Err(HandoverError::Unclear(_))), "{answer:?}");
+    }
 
     // The clock jumps to the deadline as soon as everything waits.
     tokio::time::pause();

@@ -325,6 +325,8 @@ fn accept(
         ws_url: answer.ws_url,
         server_id: answer.server_id,
         agent_token: answer.agent_token,
+        next_token: None,
+        previous_token: None,
         tls_pin: order.tls_pin,
         install_token_sha256,
     };

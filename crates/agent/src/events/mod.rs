@@ -98,6 +98,28 @@ impl Report {
         }
     }
 
+    /// A change of the hub's own restrictions that does not count.
+    #[must_use]
+    pub fn bad_restriction(code: &str, message: &str) -> Self {
+        Self {
+            kind: protocol::event::SECURITY_BAD_RESTRICTION,
+            severity: Severity::Critical,
+            subject: None,
+            data: json!({"code": code, "message": short(message)}),
+        }
+    }
+
+    /// The hub's key was replaced by the one that it had named.
+    #[must_use]
+    pub fn hub_key_rotated(old_key_id: Hex<8>, new_key_id: Hex<8>) -> Self {
+        Self {
+            kind: protocol::event::SECURITY_HUB_KEY_ROTATED,
+            severity: Severity::Info,
+            subject: None,
+            data: json!({"old_key_id": old_key_id, "new_key_id": new_key_id}),
+        }
+    }
+
     /// A host's clock that is off by more than a minute.
     #[must_use]
     pub fn clock_skew(offset_ms: i64) -> Self {

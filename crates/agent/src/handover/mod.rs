@@ -23,7 +23,7 @@ use std::io;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use protocol::job::{Cmd, CmdAck, CmdBody, CmdOutcome};
+use protocol::job::{Cmd, CmdAck, CmdBody, CmdOutcome, Rejected};
 use protocol::{Hex, JobId, Signed};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -72,13 +72,24 @@ pub enum HandoverError {
     /// systemd's socket does not answer, or no process could be started.
     #[error("no worker could be reached: {0}")]
     Unreachable(#[source] io::Error),
-    /// The worker that was asked has ended without an answer, or with one that makes no sense. It does nothing any more;
-    /// what it did before is in the spool.
+    /// The worker that was asked has ended without an answer. It does nothing any more; what it did before is in the
+    /// spool.
     #[error("the worker gave no answer: {0}")]
     NoAnswer(String),
     /// The worker that was asked says nothing and lives: it may yet do what it was asked.
     #[error("the worker has said nothing for {} s", .0.as_secs())]
     Silent(Duration),
+    /// What came of the worker that was asked makes no sense. It may live, and may yet do what it was asked.
+    #[error("the worker's answer makes no sense: {0}")]
+    Unclear(String),
+}
+
+impl HandoverError {
+    /// Whether the worker that was asked may yet act: then nothing can be concluded from this.
+    #[must_use]
+    pub const fn may_yet_act(&self) -> bool {
+        matches!(self, Self::Silent(_) | Self::Unclear(_))
+    }
 }
 
 impl Workers {
@@ -185,7 +196,7 @@ impl Workers {
                 Ok((ack, running))
             }
             (Note::Refused(rejected), _) => Ok((CmdAck { job_id, outcome: CmdOutcome::Rejected(rejected) }, None)),
-            _ => Err(HandoverError::NoAnswer("what it said is not an answer to an order".to_owned())),
+            _ => Err(HandoverError::Unclear("it is not one to an order".to_owned())),
         }
     }
 
@@ -218,10 +229,34 @@ impl Workers {
         Ok(description)
     }
 
+    /// Has a worker take over restrictions of the hub; gives what is in force now, or the worker's refusal.
+    ///
+    /// # Errors
+    /// [`HandoverError`].
+    pub async fn restrict(&self, order: Signed) -> Result<Result<Description, Rejected>, HandoverError> {
+        self.ask_for_change(Op::Restrict(order)).await
+    }
+
+    /// Has a worker pin the key at the end of the hub's chain of rotations.
+    ///
+    /// # Errors
+    /// [`HandoverError`].
+    pub async fn rotate(&self, rotations: Vec<Signed>) -> Result<Result<Description, Rejected>, HandoverError> {
+        self.ask_for_change(Op::Rotate(rotations)).await
+    }
+
+    async fn ask_for_change(&self, op: Op) -> Result<Result<Description, Rejected>, HandoverError> {
+        match self.ask(&Request { v: VERSION, op }, DESCRIBE_DEADLINE).await? {
+            (Note::Described(description), _) => Ok(Ok(*description)),
+            (Note::Refused(rejected), _) => Ok(Err(rejected)),
+            _ => Err(HandoverError::Unclear("it is not one to a change".to_owned())),
+        }
+    }
+
     async fn ask_for_description(&self, op: Op) -> Result<Description, HandoverError> {
         match self.ask(&Request { v: VERSION, op }, DESCRIBE_DEADLINE).await? {
-            (Note::Described(description), _) => Ok(description),
-            _ => Err(HandoverError::NoAnswer("the answer was not a description".to_owned())),
+            (Note::Described(description), _) => Ok(*description),
+            _ => Err(HandoverError::Unclear("it is not a description".to_owned())),
         }
     }
 
@@ -233,7 +268,7 @@ impl Workers {
     pub async fn sweep(&self) -> Result<Swept, HandoverError> {
         match self.ask(&Request { v: VERSION, op: Op::Sweep }, SWEEP_DEADLINE).await? {
             (Note::Swept(swept), _) => Ok(swept),
-            _ => Err(HandoverError::NoAnswer("the answer was not that of a sweep".to_owned())),
+            _ => Err(HandoverError::Unclear("it is not that of a sweep".to_owned())),
         }
     }
 
@@ -249,7 +284,7 @@ impl Workers {
                 Err(error) => before = Some(error),
             }
         }
-        // A spare that has been asked may have acted: its silence outweighs that no other worker can be had.
+        // A spare that has been asked may yet act: that outweighs whatever becomes of another worker.
         let mut fresh = match self.inner.launcher.open().await {
             Ok(fresh) => fresh,
             Err(error) => return Err(before.unwrap_or(HandoverError::Unreachable(error))),
@@ -257,7 +292,7 @@ impl Workers {
         match hear(&mut fresh, &line, deadline).await {
             Ok(note) => Ok((note, fresh)),
             Err(error) => Err(match before {
-                Some(silent @ HandoverError::Silent(_)) => silent,
+                Some(before) if before.may_yet_act() => before,
                 _ => error,
             }),
         }
@@ -269,9 +304,15 @@ async fn hear(worker: &mut Connection, line: &[u8], deadline: Duration) -> Resul
     match timeout(deadline, worker.exchange(line)).await {
         Ok(Ok(Some(note))) => Ok(note),
         Ok(Ok(None)) => Err(HandoverError::NoAnswer("it ended at once, see its own log".to_owned())),
-        Ok(Err(error)) => Err(HandoverError::NoAnswer(error.to_string())),
+        Ok(Err(error)) if has_hung_up(&error) => Err(HandoverError::NoAnswer(error.to_string())),
+        Ok(Err(error)) => Err(HandoverError::Unclear(error.to_string())),
         Err(_) => Err(HandoverError::Silent(deadline)),
     }
+}
+
+/// Whether an error proves that nobody holds the other end any more.
+fn has_hung_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// The job that an order is about, read before anything is verified: good for finding it again, for nothing else.

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -247,6 +247,17 @@ impl Dir {
     /// When the disk fails.
     pub fn sync(&self) -> io::Result<()> {
         Ok(nix::unistd::fsync(&self.0)?)
+    }
+
+    /// Waits until no other process holds this directory, and holds it until the lock is dropped. For directories that
+    /// only those can open who may wait for each other.
+    ///
+    /// # Errors
+    /// When the file system knows no locks.
+    pub fn lock(&self) -> io::Result<Flock<File>> {
+        // A lock belongs to what was opened: a clone of the descriptor would share one.
+        let again = openat(&self.0, ".", DIRECTORY, Mode::empty())?;
+        Ok(Flock::lock(File::from(again), FlockArg::LockExclusive).map_err(|(_, errno)| errno)?)
     }
 
     /// Facts about the directory itself.

@@ -226,7 +226,7 @@ pub(super) fn spool(paths: &Paths) -> Check {
 /// The host's own policy.
 pub(super) fn policy(paths: &Paths) -> Check {
     let name = "policy";
-    let summary = Policy::load(paths.policy_file()).summary();
+    let summary = super::policy::in_force(paths).summary();
     let file = paths.policy_file().display();
     match summary.source {
         PolicySource::Absent => Check::ok(name, format!("no {file}: the hub may do everything")),

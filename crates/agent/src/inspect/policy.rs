@@ -5,16 +5,16 @@ use std::process::ExitCode;
 
 use protocol::exec::ExecArgs;
 use protocol::kinds::JobKind;
-use protocol::policy::{PolicySource, Tier};
+use protocol::policy::{PolicySource, Rules, Tier};
 
 use super::{Problem, say};
 use crate::host::files::{self, Dir};
 use crate::host::users;
 use crate::paths::Paths;
-use crate::policy::{MAX_FILE, Policy, Rules};
+use crate::policy::{Keys, MAX_FILE, Policy};
 use crate::spool::limits;
 use crate::text;
-use crate::trust::check_owner;
+use crate::trust::{Trust, check_owner};
 
 /// Findings after which nobody reads on.
 const MAX_PROBLEMS: usize = 20;
@@ -22,26 +22,35 @@ const MAX_PROBLEMS: usize = 20;
 /// Says what is in force. Exit code 1 where the file is not usable.
 #[must_use]
 pub fn show(paths: &Paths) -> ExitCode {
-    let policy = Policy::load(paths.policy_file());
+    let policy = in_force(paths);
     let summary = policy.summary();
     let file = paths.policy_file().display();
     match summary.source {
         PolicySource::Absent => say(format!("{file}: there is no policy file, so the hub may do everything")),
         PolicySource::File => say(format!("{file}: in force")),
         PolicySource::Unreadable => {
-            say(format!("{file}: not usable, so the hub may do nothing here"));
+            say(format!("{file} and the hub's restrictions: not usable, so the hub may do nothing here"));
             say(indent(summary.problem.as_deref().unwrap_or("unknown problem")));
             return ExitCode::FAILURE;
         }
     }
-    for line in in_words(policy.rules()) {
+    for line in in_words(policy.file_rules()) {
         say(format!("  {line}"));
     }
-    // What a later version adds to the summary is shown as it is, never passed over.
-    let known = ["source", "tiers", "denied_kinds", "require_operator_signature", "problem"];
-    if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(&summary) {
-        for (name, value) in fields.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
-            say(format!("  {}: {}", name.replace('_', " "), text::json(value)));
+    let limits = policy.limits();
+    say(format!(
+        "  logs while the hub is away: {} a job, {} together; {} of the disk stay free",
+        text::bytes(limits.job_bytes),
+        text::bytes(limits.total_bytes),
+        text::bytes(limits.free_bytes)
+    ));
+    for key in &summary.operators {
+        say(format!("  operator: {} {}", text::one_line(&key.fingerprint), text::one_line(&key.comment)));
+    }
+    if let Some(rules) = &summary.hub {
+        say(format!("set by the hub, change {}: in force besides the file", summary.hub_seq));
+        for line in in_words(rules) {
+            say(format!("  {line}"));
         }
     }
     say(verdict(&policy));
@@ -56,20 +65,21 @@ fn in_words(rules: &Rules) -> Vec<String> {
     };
     let tiers = |tiers: &[Tier]| tiers.iter().map(|tier| tier.name().to_owned()).collect::<Vec<_>>();
     let signed = Some(tiers(&rules.require_operator_signature)).filter(|tiers| !tiers.is_empty());
-    let limits = rules.limits;
     vec![
         format!("tiers: {}", some(rules.tiers.as_deref().map(tiers), "all (read, typed, root)")),
         format!("kinds of jobs: {}", some(rules.kinds.clone(), &format!("all ({})", JobKind::NAMES.join(", ")))),
         format!("users that commands may run as: {}", some(rules.users.clone(), "all")),
         format!("working directories: {}", some(rules.paths.clone(), "everywhere")),
         format!("an operator's signature besides the hub's: {}", some(signed, "not asked for")),
-        format!(
-            "logs while the hub is away: {} a job, {} together; {} of the disk stay free",
-            text::bytes(limits.job_bytes),
-            text::bytes(limits.total_bytes),
-            text::bytes(limits.free_bytes)
-        ),
     ]
+}
+
+/// The policy file and what the hub has set; the file alone before a registration.
+pub(super) fn in_force(paths: &Paths) -> Policy {
+    match Trust::load(paths) {
+        Ok(trust) => Policy::in_force(paths, trust.server_id()),
+        Err(_) => Policy::load(paths.policy_file()),
+    }
 }
 
 /// The answer of the code that decides, for the most powerful thing a hub does.
@@ -165,9 +175,9 @@ fn problems(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut text = text.to_owned();
     while found.len() < MAX_PROBLEMS {
-        let error = match toml::from_str::<Rules>(&text) {
-            Ok(rules) => {
-                found.extend(rules.check());
+        let error = match toml::from_str::<Keys>(&text) {
+            Ok(keys) => {
+                found.extend(keys.problem());
                 break;
             }
             Err(error) => error,
@@ -198,7 +208,11 @@ fn problems(text: &str) -> Vec<String> {
 
 /// What is understood and may still not be meant.
 fn warnings(text: &str) -> Vec<String> {
-    let (Ok(rules), policy) = (toml::from_str::<Rules>(text), Policy::parse(text)) else { return Vec::new() };
+    let policy = Policy::parse(text);
+    if policy.summary().source == PolicySource::Unreadable {
+        return Vec::new();
+    }
+    let rules = policy.file_rules();
     let mut found = Vec::new();
     for (name, is_empty) in [
         ("tiers", rules.tiers.as_ref().is_some_and(Vec::is_empty)),
@@ -222,7 +236,7 @@ fn warnings(text: &str) -> Vec<String> {
     if rules.paths.as_ref().is_some_and(Vec::is_empty) {
         found.push("paths = [] refuses every command that names a working directory".to_owned());
     }
-    let limits = rules.limits;
+    let limits = policy.limits();
     if limits.job_bytes == 0 || limits.total_bytes == 0 {
         found.push("limits: without room for logs, output is lost whenever the hub is away".to_owned());
     }

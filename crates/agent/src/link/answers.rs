@@ -56,7 +56,7 @@ fn known_or_not_run(job_id: JobId, error: &HandoverError, relay: &Relay) -> Opti
     log::warn!("job {job_id}: {error}");
     let outcome = match relay.spool.job(job_id) {
         Ok(Some(job)) => CmdOutcome::Already(Already { state: job.state(), next_offset: job.next_offset }),
-        Ok(None) if !matches!(error, HandoverError::Silent(_)) => CmdOutcome::Rejected(Rejected {
+        Ok(None) if !error.may_yet_act() => CmdOutcome::Rejected(Rejected {
             code: RejectCode::Unavailable,
             message: format!("{error}; the job has not run. Look at `journalctl -u 'roadstead-work@*'` on the server"),
         }),
@@ -86,7 +86,10 @@ mod tests {
         let silent = HandoverError::Silent(Duration::from_secs(60));
         let dead = HandoverError::NoAnswer("it ended at once".to_owned());
 
-        assert_eq!(known_or_not_run(job_id, &silent, &relay), None, "it may yet begin");
+        let unclear = HandoverError::Unclear("a line that is too long".to_owned());
+        for error in [&silent, &unclear] {
+            assert_eq!(known_or_not_run(job_id, error, &relay), None, "it may yet begin");
+        }
         let outcome = known_or_not_run(job_id, &dead, &relay).unwrap().outcome;
         assert!(matches!(outcome, CmdOutcome::Rejected(Rejected { code: RejectCode::Unavailable, .. })), "{outcome:?}");
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::enroll::Token;
 use protocol::envelope::{DecodeError, Outgoing};
+use protocol::message::Welcome;
 use protocol::policy::PolicySummary;
 use protocol::session::{AgentBuild, Bye, Hello, HelloJob, Host, WelcomeBody, WireError};
 use protocol::version::{SUBPROTOCOL, VersionRange};
@@ -20,10 +22,9 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::host::clock::Clock;
 use crate::host::ids::Ids;
 use crate::host::random::{NoRandomness, Random};
-use crate::identity::Identity;
 use crate::link::endpoint::{Endpoint, Family};
 use crate::link::guard::{Ephemeral, FrameGuard};
-use crate::trust::Trust;
+use crate::trust::{SignatureError, Trust, rotation};
 
 /// For the upgrade, and again for the welcome.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -54,6 +55,9 @@ pub struct Welcomed {
     pub body: WelcomeBody,
     /// The same, as the hub signed it: workers believe its clock.
     pub signed: Signed,
+    /// How the pinned key came to be the one that signed this; empty where it is the pinned one itself. Until a worker
+    /// has followed them too, nothing of this session counts.
+    pub rotations: Vec<Signed>,
 }
 
 /// Why there is no session.
@@ -104,18 +108,13 @@ fn explain_status(status: u16) -> String {
 ///
 /// # Errors
 /// [`HandshakeError`], within fifteen seconds.
-pub async fn upgrade<S>(
-    stream: S,
-    endpoint: &Endpoint,
-    identity: &Identity,
-) -> Result<WebSocketStream<S>, HandshakeError>
+pub async fn upgrade<S>(stream: S, endpoint: &Endpoint, token: &Token) -> Result<WebSocketStream<S>, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let no_hub = |error: &dyn std::fmt::Display| HandshakeError::NoHub(error.to_string());
     let mut request = endpoint.to_url(Family::WebSocket).into_client_request().map_err(|error| no_hub(&error))?;
-    let mut bearer =
-        HeaderValue::try_from(format!("Bearer {}", identity.agent_token.reveal())).map_err(|error| no_hub(&error))?;
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal())).map_err(|error| no_hub(&error))?;
     bearer.set_sensitive(true);
     let headers = request.headers_mut();
     headers.insert(AUTHORIZATION, bearer);
@@ -175,12 +174,12 @@ where
         socket.send(Frame::text(text)).await.map_err(|error| HandshakeError::Broken(error.to_string()))?;
         wait_for_welcome(socket).await
     };
-    let signed = timeout(DEADLINE, exchange).await.unwrap_or(Err(HandshakeError::Deadline))?;
-    check_welcome(signed, opening, trust)
+    let welcome = timeout(DEADLINE, exchange).await.unwrap_or(Err(HandshakeError::Deadline))?;
+    check_welcome(welcome, opening, trust)
 }
 
 /// Before the welcome only `error` and `bye` may come, and neither is believed further than to end this connection.
-async fn wait_for_welcome<S>(socket: &mut WebSocketStream<S>) -> Result<Signed, HandshakeError>
+async fn wait_for_welcome<S>(socket: &mut WebSocketStream<S>) -> Result<Welcome, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -201,7 +200,7 @@ where
         };
         let no_hub = |error: DecodeError| HandshakeError::NoHub(error.to_string());
         match Envelope::decode(&text).map_err(no_hub)?.message().map_err(no_hub)? {
-            Message::Welcome(welcome) => return Ok(welcome.signed),
+            Message::Welcome(welcome) => return Ok(welcome),
             Message::Bye(bye) => return Err(HandshakeError::Bye(bye)),
             Message::Error(error) => return Err(HandshakeError::Refused(error)),
             other => return Err(HandshakeError::NoHub(format!("{} before the welcome", other.kind()))),
@@ -209,12 +208,24 @@ where
     }
 }
 
-fn check_welcome(signed: Signed, opening: Opening, trust: &Trust) -> Result<Welcomed, HandshakeError> {
+fn check_welcome(welcome: Welcome, opening: Opening, trust: &Trust) -> Result<Welcomed, HandshakeError> {
+    let Welcome { signed, rotations } = welcome;
     let key_id = signed.key_id;
     let bad = |why: &'static str| HandshakeError::BadWelcome { key_id, why };
-    trust.verify(signing::WELCOME, &signed).map_err(|error| match error {
-        crate::trust::SignatureError::OtherKey => bad("the welcome is signed with another key"),
-        crate::trust::SignatureError::Forged => bad("the welcome's signature does not verify"),
+    let (anchor, rotations) = if key_id == trust.anchor().hub_key_id {
+        (trust.anchor().clone(), Vec::new())
+    } else {
+        match rotation::follow(trust.anchor(), &rotations) {
+            Ok((anchor, _)) => (anchor, rotations),
+            Err(error) => {
+                log::warn!("the hub's chain of keys does not lead here: {error}");
+                return Err(bad("the welcome is signed with another key"));
+            }
+        }
+    };
+    anchor.verify(signing::WELCOME, &signed).map_err(|error| match error {
+        SignatureError::OtherKey => bad("the welcome is signed with another key"),
+        SignatureError::Forged => bad("the welcome's signature does not verify"),
     })?;
     // From here on the pinned hub has spoken; what is left to find out is whether it spoke here and now.
     let body: WelcomeBody = serde_json::from_str(&signed.body).map_err(|_| bad("the welcome is not readable"))?;
@@ -231,13 +242,13 @@ fn check_welcome(signed: Signed, opening: Opening, trust: &Trust) -> Result<Welc
         .ephemeral
         .agree(opening.nonce, body.ephemeral_key)
         .ok_or_else(|| bad("the hub's ephemeral key gives no secret"))?;
-    Ok(Welcomed { guard, body, signed })
+    Ok(Welcomed { guard, body, signed, rotations })
 }
 
 #[cfg(test)]
 mod tests {
     use protocol::ServerId;
-    use protocol::session::{Desired, HubInfo};
+    use protocol::session::{Desired, HubInfo, KeyRotationBody};
     use uuid::Uuid;
 
     use super::*;
@@ -267,7 +278,16 @@ mod tests {
 
     /// What an agent of this hub says to a welcome.
     fn check(hub: &Machine, signed: Signed, opening: Opening) -> Result<(), &'static str> {
-        match check_welcome(signed, opening, &hub.trust) {
+        check_chain(hub, signed, vec![], opening)
+    }
+
+    fn check_chain(
+        hub: &Machine,
+        signed: Signed,
+        rotations: Vec<Signed>,
+        opening: Opening,
+    ) -> Result<(), &'static str> {
+        match check_welcome(Welcome { signed, rotations }, opening, &hub.trust) {
             Ok(_) => Ok(()),
             Err(HandshakeError::BadWelcome { why, .. }) => Err(why),
             Err(other) => panic!("{other}"),
@@ -309,5 +329,28 @@ mod tests {
         let (first, mut body) = opening();
         body.ephemeral_key = Hex([0; 32]);
         assert!(check(&hub, welcome(&hub, signing::WELCOME, &body), first).unwrap_err().contains("no secret"));
+    }
+
+    #[test]
+    fn a_key_that_the_pinned_one_has_named_is_taken_and_no_other() {
+        let (hub, new, stranger) = (Machine::new(7), Machine::new(8), Machine::new(9));
+        let rotation = |old: &Machine, new: &Machine| {
+            let body = KeyRotationBody { old_key_id: old.anchor.hub_key_id, new_key: new.anchor.hub_key, at_ms: 1 };
+            old.sign(signing::KEY_ROTATION, serde_json::to_string(&body).unwrap())
+        };
+        let taken = |by: &Machine, chain: Vec<Signed>| {
+            let (opening, body) = opening();
+            check_chain(&hub, welcome(by, signing::WELCOME, &body), chain, opening)
+        };
+        assert_eq!(taken(&new, vec![rotation(&hub, &new)]), Ok(()));
+        assert_eq!(taken(&hub, vec![rotation(&new, &hub)]), Ok(()), "the pinned key itself needs no chain");
+        for (by, chain) in [
+            (&new, vec![]),
+            (&new, vec![rotation(&new, &new)]),
+            (&stranger, vec![rotation(&hub, &new)]),
+            (&stranger, vec![rotation(&hub, &new), rotation(&stranger, &stranger)]),
+        ] {
+            assert!(taken(by, chain).unwrap_err().contains("another key"));
+        }
     }
 }

@@ -63,6 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Message::Watch(watch) => self.beat.watch(watch),
             Message::Cmd(cmd) => self.take_cmd(cmd, id, relay),
             Message::Cancel(cancel) => self.take_cancel(cancel, id, relay),
+            Message::Request(request) => self.take_request(request, id, relay),
             Message::Ack(ack) => self.take_ack(ack, relay),
             Message::Bye(bye) => return Some(Ended::Bye(bye)),
             // Answering a complaint with a complaint could go on for ever.
@@ -70,7 +71,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Message::Hello(_)
             | Message::Welcome(_)
             | Message::Heartbeat(_)
-            | Message::Request(_)
             | Message::Response(_)
             | Message::CmdAck(_)
             | Message::Log(_)

@@ -11,6 +11,7 @@ pub mod handshake;
 mod inbound;
 pub mod liveness;
 pub mod outbox;
+pub mod requests;
 mod session;
 pub mod tls;
 pub mod vitals;
@@ -36,6 +37,8 @@ use vitals::Vitals;
 
 /// Dialling, upgrade and welcome together take less.
 const ESTABLISH: Duration = Duration::from_secs(60);
+/// A new credential is tried at once, but a hub cannot make an agent run in circles.
+const SHORT_SESSION: Duration = Duration::from_secs(1);
 /// A session that held this long was a good one: the next failure is the first again.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
 /// An offset that the hub hears of.
@@ -50,6 +53,8 @@ enum EstablishError {
     Dial(#[from] DialError),
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    #[error("the hub has a new key, and no worker has pinned it: {0}")]
+    Rotation(String),
 }
 
 /// A session that has not begun.
@@ -77,6 +82,10 @@ pub async fn run(relay: &mut Relay, shutdown: &CancellationToken, vitals: &Vital
                 if began.elapsed() >= GOOD_SESSION {
                     backoff.reset();
                 }
+                let ended = match ended {
+                    Ended::Renewed if began.elapsed() >= SHORT_SESSION => continue,
+                    other => other,
+                };
                 match after_session(ended, &mut backoff) {
                     Some(next) => next,
                     None => return,
@@ -96,10 +105,10 @@ pub async fn run(relay: &mut Relay, shutdown: &CancellationToken, vitals: &Vital
 
 async fn establish(relay: &mut Relay) -> Result<Established, EstablishError> {
     let connection = Box::pin(dial(&relay.endpoint, relay.identity.tls_pin)).await?;
+    let token = relay.token().clone();
     // A worker reads the policy, because the relay may not be able to; the two do not wait for each other.
     let workers = relay.followers.workers().clone();
-    let (described, socket) =
-        tokio::join!(workers.describe(), Box::pin(upgrade(connection, &relay.endpoint, &relay.identity)));
+    let (described, socket) = tokio::join!(workers.describe(), Box::pin(upgrade(connection, &relay.endpoint, &token)));
     let mut socket = socket?;
     let policy = relay.introduce(described);
     let mut spooled = relay.spool.jobs().unwrap_or_else(|error| {
@@ -115,7 +124,31 @@ async fn establish(relay: &mut Relay) -> Result<Established, EstablishError> {
         jobs: spooled.iter().map(SpooledJob::hello).collect(),
     };
     let welcomed = introduce(&mut socket, introduction, &relay.trust, &relay.ids, relay.clock, &relay.random).await?;
+    follow_hub_key(relay, &welcomed).await?;
+    relay.token_was_taken(&token);
     Ok(Established { socket, welcomed, spooled })
+}
+
+/// The pinned key has named another: a worker, which alone can, pins that one before anything else is believed.
+async fn follow_hub_key(relay: &mut Relay, welcomed: &Welcomed) -> Result<(), EstablishError> {
+    if welcomed.rotations.is_empty() {
+        return Ok(());
+    }
+    let old_key_id = relay.trust.anchor().hub_key_id;
+    let failed = |why: &dyn std::fmt::Display| EstablishError::Rotation(why.to_string());
+    match relay.followers.workers().rotate(welcomed.rotations.clone()).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(rejected)) => return Err(failed(&rejected.message)),
+        Err(error) => return Err(failed(&error)),
+    }
+    relay.trust = relay.trust.reload().map_err(|error| failed(&error))?;
+    let new_key_id = relay.trust.anchor().hub_key_id;
+    if new_key_id != welcomed.signed.key_id {
+        return Err(failed(&"another one is pinned"));
+    }
+    log::warn!("the hub's key {old_key_id} was replaced by {new_key_id}, as it had said itself");
+    relay.events.report(Report::hub_key_rotated(old_key_id, new_key_id));
+    Ok(())
 }
 
 fn begin(relay: &mut Relay, established: Established) -> Session<Connection> {
@@ -149,6 +182,9 @@ fn report_skew(relay: &mut Relay, hub_ms: i64) {
 fn after_session(ended: Ended, backoff: &mut Backoff) -> Option<(LinkState, String, Duration)> {
     match ended {
         Ended::Shutdown => None,
+        Ended::Renewed => {
+            Some((LinkState::Waiting, "the hub has replaced the credential".to_owned(), backoff.next_wait()))
+        }
         Ended::Lost(why) => Some((LinkState::Waiting, why, backoff.next_wait())),
         Ended::Bye(bye) if bye.code == ByeCode::Revoked => Some(revoked(backoff)),
         Ended::Bye(bye) => {
@@ -168,7 +204,13 @@ fn after_session(ended: Ended, backoff: &mut Backoff) -> Option<(LinkState, Stri
 
 fn after_failure(relay: &mut Relay, error: &EstablishError, backoff: &mut Backoff) -> (LinkState, String, Duration) {
     match error {
-        EstablishError::Handshake(HandshakeError::Status(401)) => return revoked(backoff),
+        EstablishError::Handshake(HandshakeError::Status(401)) => {
+            if relay.has_another_token() {
+                let why = "the hub does not know the newest credential; the one before it is tried".to_owned();
+                return (LinkState::Waiting, why, backoff.next_wait());
+            }
+            return revoked(backoff);
+        }
         EstablishError::Handshake(HandshakeError::Bye(bye)) => {
             if let Some(next) = after_session(Ended::Bye(bye.clone()), backoff) {
                 return next;
@@ -177,7 +219,7 @@ fn after_failure(relay: &mut Relay, error: &EstablishError, backoff: &mut Backof
         EstablishError::Handshake(HandshakeError::BadWelcome { key_id, why }) => {
             relay.events.report(Report::bad_welcome(*key_id, why));
         }
-        EstablishError::Dial(_) | EstablishError::Handshake(_) => {}
+        EstablishError::Dial(_) | EstablishError::Handshake(_) | EstablishError::Rotation(_) => {}
     }
     (LinkState::Waiting, error.to_string(), backoff.next_wait())
 }

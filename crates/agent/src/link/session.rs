@@ -42,6 +42,8 @@ pub(super) enum Ended {
     Lost(String),
     /// The hub closed it on purpose.
     Bye(Bye),
+    /// The hub has given this agent a new credential.
+    Renewed,
     /// This agent stops.
     Shutdown,
 }
@@ -60,6 +62,9 @@ pub(super) struct Session<S> {
     last_event: Option<u64>,
     pub(super) events_in_flight: usize,
     recheck_at: Option<Instant>,
+    /// The hub's clock in the welcome, and when that came.
+    hub_clock: (i64, Instant),
+    renewed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -96,6 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             last_event: None,
             events_in_flight: 0,
             recheck_at: None,
+            hub_clock: (welcomed.body.hub.time_ms, Instant::now()),
+            renewed: false,
         }
     }
 
@@ -104,6 +111,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         loop {
             vitals.expect_within(TURN);
             self.take_changes(relay);
+            if self.renewed {
+                return self.say_all_and_close(relay).await;
+            }
             if let Err(why) = self.fill(relay) {
                 return Ended::Lost(why);
             }
@@ -128,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 },
                 () = relay.followers.changed() => {}
                 () = relay.events.added() => {}
+                () = relay.requests.changed() => {}
                 () = sleep_until(wake) => {
                     if self.liveness.is_dead() && read {
                         return Ended::Lost("nothing was heard of the hub for 35 s".to_owned());
@@ -193,6 +204,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.answers.push_back((message, reference));
     }
 
+    /// As [`Session::answer`], unless the hub asks faster than it reads.
+    pub(super) fn answer_if_room(&mut self, message: Message, reference: MessageId) {
+        if self.answers.len() < MAX_ANSWERS {
+            self.answer(message, Some(reference));
+        }
+    }
+
+    /// The hub's time, as far as it is known: the hub signed it when the session began.
+    pub(super) fn hub_now_ms(&self) -> i64 {
+        let (then_ms, then) = self.hub_clock;
+        then_ms.saturating_add(i64::try_from(then.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The session ends as soon as the hub has been answered, and the next begins with the new credential.
+    pub(super) const fn renew(&mut self) {
+        self.renewed = true;
+    }
+
     /// Says that a message was not taken, unless the hub is told so faster than it reads.
     pub(super) fn complain(&mut self, error: Complaint, reference: Option<MessageId>) {
         if self.answers.len() < MAX_ANSWERS {
@@ -211,6 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         for (job_id, rejected) in refused {
             relay.report_rejection(job_id, rejected.code, &rejected.message);
         }
+        self.take_restricted(relay);
     }
 
     fn take_news(&mut self, job_id: JobId, news: News, relay: &mut Relay) {
@@ -276,6 +306,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
+    async fn say_all_and_close(mut self, relay: &Relay) -> Ended {
+        while let Some((message, reference)) = self.answers.pop_front() {
+            if let Err(why) = self.queue(&message, reference, relay) {
+                return Ended::Lost(why);
+            }
+        }
+        self.wire.close(1000, "new credential").await;
+        Ended::Renewed
+    }
+
     async fn farewell(&mut self, relay: &Relay, bye: Bye) {
         if self.queue(&Message::Bye(bye), None, relay).is_ok() {
             self.wire.close(1000, "").await;
@@ -318,7 +358,7 @@ mod tests {
         let hub_key = Ephemeral::generate(&random).unwrap().public();
         let guard = Ephemeral::generate(&random).unwrap().agree(nonce, hub_key).unwrap();
         let signed = machine.sign(signing::WELCOME, serde_json::to_string(&body).unwrap());
-        (Session::new(socket, Welcomed { guard, body, signed }, vec![], relay), hub)
+        (Session::new(socket, Welcomed { guard, body, signed, rotations: vec![] }, vec![], relay), hub)
     }
 
     #[tokio::test(start_paused = true)]

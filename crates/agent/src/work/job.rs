@@ -102,7 +102,7 @@ impl Accept {
         let moment = Moment::now(clock).map_err(|error| broken(format!("/proc is not usable: {error}")))?;
         let trust = Trust::load(paths).map_err(|error| untrusted(&error))?;
         let claims = Claims::open(paths).map_err(|error| untrusted(&error))?;
-        let policy = Policy::load(paths.policy_file());
+        let policy = Policy::in_force(paths, trust.server_id());
         let hub_now_ms = HubTime::estimate(HubTime::load(paths).as_ref(), &moment);
 
         let order = verify::order(&request.cmd, &trust, &policy, hub_now_ms).map_err(|refusal| {

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use protocol::Signed;
 use protocol::job::{RejectCode, Rejected};
+use protocol::policy::PolicySummary;
 use protocol::session::WelcomeBody;
 use protocol::signing;
 
@@ -24,10 +25,11 @@ use crate::commit_confirm;
 use crate::host::clock::Clock;
 use crate::host::files;
 use crate::paths::Paths;
-use crate::policy::Policy;
+use crate::policy::{Policy, restrictions};
 use crate::supervise::cgroup::JobCgroup;
 use crate::trust::Trust;
 use crate::trust::hub_time::{HubTime, Moment};
+use crate::trust::rotation::{self, RotationError};
 use peer::Peer;
 use wire::{Description, MAX_REQUEST, Note, Op};
 
@@ -73,9 +75,11 @@ fn serve(paths: &Paths) -> io::Result<()> {
                 Op::Job(order) => job::run(paths, peer, &order, &relays, cgroup),
                 Op::Welcome(welcome) => {
                     learn_time(paths, &welcome);
-                    answer(&mut peer, &Note::Described(describe(paths)));
+                    answer(&mut peer, &Note::Described(Box::new(describe(paths))));
                 }
-                Op::Describe => answer(&mut peer, &Note::Described(describe(paths))),
+                Op::Describe => answer(&mut peer, &Note::Described(Box::new(describe(paths)))),
+                Op::Restrict(order) => answer(&mut peer, &described(paths, restrict(paths, &order))),
+                Op::Rotate(rotations) => answer(&mut peer, &described(paths, rotate(paths, &rotations))),
                 Op::Sweep => {
                     let swept = sweep::run(paths);
                     answer(&mut peer, &Note::Swept(swept));
@@ -99,9 +103,39 @@ fn relays(paths: &Paths) -> Vec<u32> {
     [0, nix::unistd::geteuid().as_raw()].into_iter().chain(relay.ok()).collect()
 }
 
+/// What the host allows after a change, or why there was none.
+fn described(paths: &Paths, changed: Result<(), Rejected>) -> Note {
+    match changed {
+        Ok(()) => Note::Described(Box::new(describe(paths))),
+        Err(rejected) => {
+            log::warn!("a change was refused: {:?}: {}", rejected.code, rejected.message);
+            Note::Refused(rejected)
+        }
+    }
+}
+
+fn restrict(paths: &Paths, order: &Signed) -> Result<(), Rejected> {
+    let trust =
+        Trust::load(paths).map_err(|error| Rejected { code: RejectCode::Unavailable, message: error.to_string() })?;
+    restrictions::take(paths, &trust, order)
+}
+
+fn rotate(paths: &Paths, rotations: &[Signed]) -> Result<(), Rejected> {
+    rotation::take(paths, rotations).map_err(|error| {
+        let code = match error {
+            RotationError::Trust(_) | RotationError::Store(_) => RejectCode::Unavailable,
+            RotationError::NoSuccessor | RotationError::Broken(_) | RotationError::TooLong => RejectCode::BadSignature,
+        };
+        Rejected { code, message: error.to_string() }
+    })
+}
+
 fn describe(paths: &Paths) -> Description {
     let boot_id = Moment::now(Clock::system()).map(|moment| moment.boot_id).unwrap_or_default();
-    let policy = Policy::load(paths.policy_file()).summary();
+    let policy = match Trust::load(paths) {
+        Ok(trust) => Policy::in_force(paths, trust.server_id()).summary(),
+        Err(error) => PolicySummary::unusable(error.to_string()),
+    };
     Description { version: env!("CARGO_PKG_VERSION").to_owned(), policy, boot_id }
 }
 

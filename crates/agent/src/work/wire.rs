@@ -7,6 +7,8 @@
 //!                 {"v":1,"op":{"cancel_here":{"by":"ann"}}}        the same, from root or the worker's own user only
 //!                 {"v":1,"op":"describe"}                          first line on fd 0: say what this host allows, end
 //!                 {"v":1,"op":{"welcome":{…}}}                     the same, and take note of the hub's time
+//!                 {"v":1,"op":{"restrict":{…}}}                    the same, and take over restrictions that the hub signed
+//!                 {"v":1,"op":{"rotate":[{…}]}}                    the same, and pin the key at the end of the hub's chain
 //!                 {"v":1,"op":"sweep"}                             first line on fd 0: tidy up after dead workers, end
 //! worker → relay  {"ack":{…}}         the answer to a job; after `rejected` and `already` the worker ends
 //!                 {"spooled":n}       the spool holds n bytes of log; at most one per 20 ms
@@ -59,6 +61,10 @@ pub enum Op {
     Describe,
     /// Take note of the hub's time in a signed welcome, then as `Describe`.
     Welcome(Signed),
+    /// Put the hub's restrictions into force, then as `Describe`.
+    Restrict(Signed),
+    /// Follow the hub's key to its successor, oldest rotation first, then as `Describe`.
+    Rotate(Vec<Signed>),
     /// End what dead workers left behind, and purge what has expired.
     Sweep,
 }
@@ -102,7 +108,7 @@ pub enum Note {
     /// The job has ended.
     Done(JobDone),
     /// The answer to `describe`.
-    Described(Description),
+    Described(Box<Description>),
     /// The answer to `sweep`.
     Swept(Swept),
     /// A line was not taken.

@@ -271,7 +271,12 @@ impl Peer {
         }
     }
 
-    pub async fn welcome(&mut self, key: &HubKey, mut body: WelcomeBody) {
+    pub async fn welcome(&mut self, key: &HubKey, body: WelcomeBody) {
+        self.welcome_with(key, body, Vec::new()).await;
+    }
+
+    /// A welcome with the chain of keys that leads to `key`.
+    pub async fn welcome_with(&mut self, key: &HubKey, mut body: WelcomeBody, rotations: Vec<protocol::Signed>) {
         let (id, hello) = self.hello.as_ref().unwrap();
         let (id, nonce, agent_key) = (*id, hello.nonce, hello.ephemeral_key);
         let random = ring::rand::SystemRandom::new();
@@ -287,13 +292,8 @@ impl Peer {
         })
         .unwrap();
         let signed = key.sign(signing::WELCOME, serde_json::to_string(&body).unwrap());
-        let outgoing = Outgoing::new(
-            &Message::Welcome(Welcome { signed, rotations: Vec::new() }),
-            message_id(),
-            now_ms(),
-            Some(id),
-        )
-        .unwrap();
+        let outgoing =
+            Outgoing::new(&Message::Welcome(Welcome { signed, rotations }), message_id(), now_ms(), Some(id)).unwrap();
         self.text(outgoing.to_text(None).unwrap()).await;
         self.session = Some(Keys { mac: hmac::Key::new(hmac::HMAC_SHA256, &session_key), counter: 0 });
     }

@@ -17,8 +17,14 @@ use agent::handover::{RunningJob, Workers};
 use agent::paths::Paths;
 use agent::spool::{Phase, Spool, SpooledJob};
 use agent::work::wire::Note;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use protocol::exec::ExecArgs;
 use protocol::job::{Actor, Cancel, CancelBody, Cmd, CmdAck, CmdBody, CmdOutcome, JobDone, LogStream, RejectCode};
+use protocol::kinds::JobKind;
+use protocol::operator::OpBody;
+use protocol::policy::{RestrictBody, Rules};
+use protocol::session::KeyRotationBody;
 use protocol::{Hex, JobId, ServerId, Signed, signing};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::value::to_raw_value;
@@ -52,6 +58,69 @@ impl HubKey {
             body,
         }
     }
+}
+
+impl HubKey {
+    /// Names `new` as its successor.
+    pub fn rotate(&self, new: &Self) -> Signed {
+        let old_key_id = agent::identity::key_id(&self.fingerprint());
+        let body = KeyRotationBody { old_key_id, new_key: new.public(), at_ms: now_ms() };
+        self.sign(signing::KEY_ROTATION, serde_json::to_string(&body).unwrap())
+    }
+
+    /// Restrictions of one server.
+    pub fn restrict(&self, server_id: ServerId, seq: u64, rules: Rules) -> Signed {
+        self.sign(signing::RESTRICT, serde_json::to_string(&RestrictBody { server_id, seq, rules }).unwrap())
+    }
+}
+
+/// A person with an SSH key.
+pub struct OperatorKey(Ed25519KeyPair);
+
+impl OperatorKey {
+    pub fn new(seed: u8) -> Self {
+        Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
+    }
+
+    fn blob(&self) -> Vec<u8> {
+        strings(&[b"ssh-ed25519", self.0.public_key().as_ref()])
+    }
+
+    /// The line of the public key.
+    pub fn line(&self) -> String {
+        format!("ssh-ed25519 {} ada@laptop", STANDARD.encode(self.blob()))
+    }
+
+    /// As `ssh-keygen -Y sign` signs a job.
+    pub fn sign(&self, message: &str) -> String {
+        self.sign_as("roadstead-job", 1, "sha512", message)
+    }
+
+    /// With every part as it should not be.
+    pub fn sign_as(&self, namespace: &str, version: u32, hash: &str, message: &str) -> String {
+        let digest = match hash {
+            "sha256" => ring::digest::digest(&ring::digest::SHA256, message.as_bytes()),
+            _ => ring::digest::digest(&ring::digest::SHA512, message.as_bytes()),
+        };
+        let signed = [namespace.as_bytes(), b"", hash.as_bytes(), digest.as_ref()];
+        let signature = self.0.sign(&[b"SSHSIG".as_slice(), &strings(&signed)].concat());
+        let signature = strings(&[b"ssh-ed25519", signature.as_ref()]);
+        let fields = [&self.blob(), namespace.as_bytes(), b"", hash.as_bytes(), &signature];
+        let blob = [b"SSHSIG".as_slice(), &version.to_be_bytes(), &strings(&fields)].concat();
+        format!("-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n", STANDARD.encode(blob))
+    }
+}
+
+/// Each with its length before it, as SSH writes them.
+fn strings(fields: &[&[u8]]) -> Vec<u8> {
+    let field = |field: &&[u8]| [&u32::try_from(field.len()).unwrap().to_be_bytes(), *field].concat();
+    fields.iter().flat_map(field).collect()
+}
+
+/// What an operator has to sign for this order.
+pub fn op_body(body: &CmdBody) -> String {
+    let kind = JobKind::parse(&body.kind, &body.args).unwrap();
+    serde_json::to_string(&OpBody::of(body, &kind)).unwrap()
 }
 
 /// A host with an agent that is registered with [`HubKey`] 7.
@@ -112,6 +181,13 @@ impl Host {
 
     pub fn cmd(&self, body: &CmdBody) -> Cmd {
         signed_cmd(&self.hub, body)
+    }
+
+    /// An order of the hub with what it says that operators have signed.
+    pub fn cmd_with(&self, body: &CmdBody, op_body: &str, op_sigs: Vec<String>) -> Cmd {
+        let op_body_sha256 = Some(agent::identity::sha256(op_body.as_bytes()));
+        let cmd = self.cmd(&CmdBody { op_body_sha256, ..body.clone() });
+        Cmd { op_body: Some(op_body.to_owned()), op_sigs, ..cmd }
     }
 
     pub fn cancel(&self, job_id: JobId) -> Cancel {
