@@ -17,7 +17,7 @@ mod store;
 mod task;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 

@@ -17,6 +17,8 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod token;
+#[cfg(test)]
+mod trust_tests;
 mod view;
 mod watch;
 

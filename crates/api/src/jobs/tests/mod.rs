@@ -8,4 +8,4 @@ mod following;
 mod logs;
 mod many;
 mod restored;
-mod support;
+pub(crate) mod support;

@@ -24,15 +24,15 @@ use crate::servers::{self, AgentIdentity, Labels, Name, NewServer};
 use crate::testing::{Client, TestHub};
 
 /// A hub with an owner and a server that has never connected.
-pub(super) struct World {
-    pub(super) test: TestHub,
-    pub(super) hub: App,
-    pub(super) owner: Client,
-    pub(super) server: AgentIdentity,
+pub(crate) struct World {
+    pub(crate) test: TestHub,
+    pub(crate) hub: App,
+    pub(crate) owner: Client,
+    pub(crate) server: AgentIdentity,
 }
 
 /// One world per engine.
-pub(super) async fn worlds() -> Vec<World> {
+pub(crate) async fn worlds() -> Vec<World> {
     let mut worlds = Vec::new();
     for test in TestHub::each_engine().await {
         worlds.push(World::new(test).await);
@@ -41,7 +41,7 @@ pub(super) async fn worlds() -> Vec<World> {
 }
 
 impl World {
-    pub(super) async fn new(test: TestHub) -> Self {
+    pub(crate) async fn new(test: TestHub) -> Self {
         let owner = test.owner().await;
         let hub = Arc::clone(&test.hub);
         let session = owner.get("/v1/auth/session").await.json();
@@ -51,18 +51,18 @@ impl World {
     }
 
     /// The hub starts anew on the same database.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.hub = self.test.restarted();
         self.owner = self.owner.at(Arc::clone(&self.hub));
     }
 
     /// The hub goes on with the database of a backup.
-    pub(super) async fn restore(&mut self, backup: Backup) {
+    pub(crate) async fn restore(&mut self, backup: Backup) {
         self.hub = self.test.restored(backup).await;
         self.owner = self.owner.at(Arc::clone(&self.hub));
     }
 
-    pub(super) async fn create(&self, command: &str) -> Value {
+    pub(crate) async fn create(&self, command: &str) -> Value {
         let body = json!({ "server_id": self.server.server_id, "kind": "exec", "args": { "command": command } });
         let answer = self.owner.post("/v1/jobs", body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
@@ -70,7 +70,7 @@ impl World {
     }
 
     /// A job made past the API, which limits how often one may ask.
-    pub(super) async fn create_directly(&self, expires_in_s: u32) -> JobId {
+    pub(crate) async fn create_directly(&self, expires_in_s: u32) -> JobId {
         let server_id = self.server.server_id;
         let body = json!({
             "server_id": server_id, "kind": "exec", "args": { "command": "work" }, "expires_in_s": expires_in_s,
@@ -81,26 +81,26 @@ impl World {
     }
 
     /// Somebody who may do everything in the workspace.
-    pub(super) fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         Actor::system(self.server.workspace_id)
     }
 
-    pub(super) async fn job(&self, id: JobId) -> Value {
+    pub(crate) async fn job(&self, id: JobId) -> Value {
         let answer = self.owner.get(&format!("/v1/jobs/{id}")).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         answer.json()
     }
 
-    pub(super) async fn state(&self, id: JobId) -> String {
+    pub(crate) async fn state(&self, id: JobId) -> String {
         self.job(id).await["state"].as_str().unwrap().to_owned()
     }
 
-    pub(super) async fn text_log(&self, id: JobId) -> Vec<u8> {
+    pub(crate) async fn text_log(&self, id: JobId) -> Vec<u8> {
         let owner = self.owner.with_header("accept", "text/plain");
         owner.get(&format!("/v1/jobs/{id}/log")).await.bytes().to_vec()
     }
 
-    pub(super) async fn follow(&self, id: JobId, query: &str, last_event_id: Option<&str>) -> Follower {
+    pub(crate) async fn follow(&self, id: JobId, query: &str, last_event_id: Option<&str>) -> Follower {
         let mut request = Request::builder().method(Method::GET).uri(format!("/v1/jobs/{id}/log?follow=true{query}"));
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
@@ -111,7 +111,7 @@ impl World {
     }
 }
 
-pub(super) async fn add_server(hub: &App, workspace_id: WorkspaceId, name: &str) -> AgentIdentity {
+pub(crate) async fn add_server(hub: &App, workspace_id: WorkspaceId, name: &str) -> AgentIdentity {
     let mut unit = hub.begin().await.unwrap();
     let new = NewServer {
         workspace_id,
@@ -125,27 +125,27 @@ pub(super) async fn add_server(hub: &App, workspace_id: WorkspaceId, name: &str)
     AgentIdentity { server_id: server.id, workspace_id, server_name: name.to_owned() }
 }
 
-pub(super) fn id_of(job: &Value) -> JobId {
+pub(crate) fn id_of(job: &Value) -> JobId {
     job["id"].as_str().unwrap().parse().unwrap()
 }
 
 /// An event stream as it arrives.
-pub(super) struct Follower {
+pub(crate) struct Follower {
     body: Body,
     buffer: String,
 }
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Event {
-    pub(super) kind: String,
-    pub(super) id: String,
-    pub(super) data: Value,
+pub(crate) struct Event {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) data: Value,
 }
 
 impl Follower {
     /// The next `log` or `end`; `None` when the stream is over.
-    pub(super) async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(end) = self.buffer.find("\n\n") {
                 let block: String = self.buffer.drain(..end + 2).collect();
@@ -165,7 +165,7 @@ impl Follower {
     }
 
     /// Everything up to the end, as text, and the job of the end.
-    pub(super) async fn rest(mut self) -> (String, Value) {
+    pub(crate) async fn rest(mut self) -> (String, Value) {
         let mut text = String::new();
         while let Some(event) = self.next().await {
             if event.kind == "end" {
@@ -180,26 +180,26 @@ impl Follower {
 
 /// What an agent keeps of a job.
 #[derive(Debug, Clone)]
-pub(super) struct Spooled {
-    pub(super) state: SpoolState,
-    pub(super) log: Vec<u8>,
-    pub(super) acked: u64,
-    pub(super) done: Option<JobDone>,
-    pub(super) runs: u32,
+pub(crate) struct Spooled {
+    pub(crate) state: SpoolState,
+    pub(crate) log: Vec<u8>,
+    pub(crate) acked: u64,
+    pub(crate) done: Option<JobDone>,
+    pub(crate) runs: u32,
 }
 
 /// An agent with its spool. It survives its connections.
-pub(super) struct Agent {
-    pub(super) identity: AgentIdentity,
-    pub(super) boot_id: String,
-    pub(super) spool: BTreeMap<JobId, Spooled>,
-    pub(super) forgotten: Vec<JobId>,
-    pub(super) connection: Option<TestLink>,
-    pub(super) cancelled: Vec<JobId>,
+pub(crate) struct Agent {
+    pub(crate) identity: AgentIdentity,
+    pub(crate) boot_id: String,
+    pub(crate) spool: BTreeMap<JobId, Spooled>,
+    pub(crate) forgotten: Vec<JobId>,
+    pub(crate) connection: Option<TestLink>,
+    pub(crate) cancelled: Vec<JobId>,
 }
 
 impl Agent {
-    pub(super) fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         Self {
             identity: world.server.clone(),
             boot_id: "boot-1".to_owned(),
@@ -211,7 +211,7 @@ impl Agent {
     }
 
     /// Hello, welcome, and the resume that follows from it.
-    pub(super) async fn connect(&mut self, hub: &App) -> Vec<WelcomeJob> {
+    pub(crate) async fn connect(&mut self, hub: &App) -> Vec<WelcomeJob> {
         let jobs = self.spool.iter().map(|(id, job)| HelloJob {
             job_id: *id,
             state: job.state,
@@ -233,14 +233,14 @@ impl Agent {
     }
 
     /// The connection breaks, and the hub notices.
-    pub(super) async fn disconnect(&mut self, hub: &App) {
+    pub(crate) async fn disconnect(&mut self, hub: &App) {
         if let Some(connection) = self.connection.take() {
             connection.cut();
             jobs::agent::disconnected(hub, self.identity.server_id).await.unwrap();
         }
     }
 
-    pub(super) fn forget(&mut self, id: JobId) {
+    pub(crate) fn forget(&mut self, id: JobId) {
         if self.spool.remove(&id).is_some() {
             self.forgotten.push(id);
         }
@@ -251,7 +251,7 @@ impl Agent {
     }
 
     /// The order that comes next.
-    pub(super) async fn order(&mut self) -> CmdBody {
+    pub(crate) async fn order(&mut self) -> CmdBody {
         loop {
             if let Message::Cmd(cmd) = self.link().next().await {
                 return serde_json::from_str(&cmd.signed.body).unwrap();
@@ -260,7 +260,7 @@ impl Agent {
     }
 
     /// Every message that is there already; acknowledgements and cancels are obeyed.
-    pub(super) fn drain(&mut self) -> Vec<Message> {
+    pub(crate) fn drain(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         while let Some(message) = self.connection.as_mut().and_then(TestLink::try_next) {
             self.obey(&message);
@@ -269,7 +269,7 @@ impl Agent {
         messages
     }
 
-    pub(super) fn obey(&mut self, message: &Message) {
+    pub(crate) fn obey(&mut self, message: &Message) {
         match message {
             Message::Ack(Ack::Job { job_id, next_offset, done }) => {
                 if let Some(job) = self.spool.get_mut(job_id) {
@@ -289,36 +289,36 @@ impl Agent {
     }
 
     /// Claims a job and says so.
-    pub(super) async fn accept(&mut self, hub: &App, id: JobId) {
+    pub(crate) async fn accept(&mut self, hub: &App, id: JobId) {
         self.claim(id);
         self.answer(hub, id, CmdOutcome::Accepted(Accepted { started_at_ms: hub.now().as_ms() })).await;
     }
 
     /// Claims a job silently.
-    pub(super) fn claim(&mut self, id: JobId) {
+    pub(crate) fn claim(&mut self, id: JobId) {
         let fresh = Spooled { state: SpoolState::Running, log: Vec::new(), acked: 0, done: None, runs: 0 };
         self.spool.entry(id).or_insert(fresh).runs += 1;
     }
 
-    pub(super) async fn answer(&mut self, hub: &App, job_id: JobId, outcome: CmdOutcome) {
+    pub(crate) async fn answer(&mut self, hub: &App, job_id: JobId, outcome: CmdOutcome) {
         let link = self.link().link.clone();
         jobs::agent::cmd_ack(hub, &link, CmdAck { job_id, outcome }).await.unwrap();
     }
 
-    pub(super) async fn already(&mut self, hub: &App, id: JobId) {
+    pub(crate) async fn already(&mut self, hub: &App, id: JobId) {
         let job = &self.spool[&id];
         let already = Already { state: job.state, next_offset: u64::try_from(job.log.len()).unwrap() };
         self.answer(hub, id, CmdOutcome::Already(already)).await;
     }
 
     /// The job writes, and the piece is sent.
-    pub(super) async fn write(&mut self, hub: &App, id: JobId, output: &[u8]) {
+    pub(crate) async fn write(&mut self, hub: &App, id: JobId, output: &[u8]) {
         let from = self.append(id, output);
         self.send(hub, id, from, self.spool[&id].log.len()).await;
     }
 
     /// The job writes; the offset before it.
-    pub(super) fn append(&mut self, id: JobId, output: &[u8]) -> usize {
+    pub(crate) fn append(&mut self, id: JobId, output: &[u8]) -> usize {
         let log = &mut self.spool.get_mut(&id).unwrap().log;
         let from = log.len();
         log.extend_from_slice(output);
@@ -326,25 +326,25 @@ impl Agent {
     }
 
     /// Sends a part of what the job wrote.
-    pub(super) async fn send(&mut self, hub: &App, id: JobId, from: usize, to: usize) {
+    pub(crate) async fn send(&mut self, hub: &App, id: JobId, from: usize, to: usize) {
         let data = self.spool[&id].log[from..to].to_vec();
         let log = piece(id, from, data);
         self.send_log(hub, log).await;
     }
 
-    pub(super) async fn send_log(&mut self, hub: &App, (log, bytes): (Log, Option<bytes::Bytes>)) {
+    pub(crate) async fn send_log(&mut self, hub: &App, (log, bytes): (Log, Option<bytes::Bytes>)) {
         let link = self.link().link.clone();
         jobs::agent::log(hub, &link, log, bytes).await.unwrap();
     }
 
     /// The job ends, and that is sent.
-    pub(super) async fn end(&mut self, hub: &App, id: JobId, state: EndState, exit_code: Option<i32>) {
+    pub(crate) async fn end(&mut self, hub: &App, id: JobId, state: EndState, exit_code: Option<i32>) {
         self.finish(hub, id, state, exit_code);
         self.send_done(hub, id).await;
     }
 
     /// The job ends.
-    pub(super) fn finish(&mut self, hub: &App, id: JobId, state: EndState, exit_code: Option<i32>) {
+    pub(crate) fn finish(&mut self, hub: &App, id: JobId, state: EndState, exit_code: Option<i32>) {
         let job = self.spool.get_mut(&id).unwrap();
         job.state = state.into();
         job.done = Some(JobDone {
@@ -360,14 +360,14 @@ impl Agent {
         });
     }
 
-    pub(super) async fn send_done(&mut self, hub: &App, id: JobId) {
+    pub(crate) async fn send_done(&mut self, hub: &App, id: JobId) {
         let done = self.spool[&id].done.clone().unwrap();
         let link = self.link().link.clone();
         jobs::agent::done(hub, &link, done).await.unwrap();
     }
 
     /// Reads until the hub has everything of the job.
-    pub(super) async fn until_forgotten(&mut self, id: JobId) {
+    pub(crate) async fn until_forgotten(&mut self, id: JobId) {
         while self.spool.contains_key(&id) {
             let message = self.link().next().await;
             self.obey(&message);
@@ -375,7 +375,7 @@ impl Agent {
     }
 
     /// Reads until so much of the job's log is acknowledged.
-    pub(super) async fn until_acked(&mut self, id: JobId, offset: usize) {
+    pub(crate) async fn until_acked(&mut self, id: JobId, offset: usize) {
         while self.spool[&id].acked < u64::try_from(offset).unwrap() {
             let message = self.link().next().await;
             self.obey(&message);
@@ -384,7 +384,7 @@ impl Agent {
 }
 
 /// A piece of standard output as it goes over the wire: in a frame of its own where it is long or no text.
-pub(super) fn piece(job_id: JobId, offset: usize, data: Vec<u8>) -> (Log, Option<bytes::Bytes>) {
+pub(crate) fn piece(job_id: JobId, offset: usize, data: Vec<u8>) -> (Log, Option<bytes::Bytes>) {
     let offset = u64::try_from(offset).unwrap();
     let log =
         Log { job_id, offset, s: LogStream::Out, at_ms: 1_767_225_600_000, text: None, bytes: None, gap_bytes: None };
@@ -398,7 +398,7 @@ pub(super) fn piece(job_id: JobId, offset: usize, data: Vec<u8>) -> (Log, Option
     }
 }
 
-pub(super) fn hello(boot_id: &str, jobs: Vec<HelloJob>) -> Hello {
+pub(crate) fn hello(boot_id: &str, jobs: Vec<HelloJob>) -> Hello {
     Hello {
         agent: AgentBuild { version: "0.1.0".to_owned(), target: "x86_64-linux".to_owned(), sha256: Hex([0; 32]) },
         protocol: VersionRange::OURS,
