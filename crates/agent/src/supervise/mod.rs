@@ -7,6 +7,7 @@
 pub mod cgroup;
 pub mod control;
 pub mod ending;
+pub mod mask;
 pub mod output;
 pub mod tree;
 

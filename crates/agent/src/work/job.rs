@@ -27,6 +27,7 @@ use crate::spool::{Meta, Spool};
 use crate::supervise::cgroup::JobCgroup;
 use crate::supervise::control::{Canceller, Control};
 use crate::supervise::ending::Cause;
+use crate::supervise::mask::Secrets;
 use crate::supervise::output::Output;
 use crate::supervise::{Job, Outcome, Signals, Supervisor};
 use crate::trust::claims::{Claim, ClaimEnd, ClaimOutcome, Claims, Held};
@@ -177,6 +178,7 @@ impl Accept {
         journal::started(&order);
 
         let mut output = Output::new(spool, clock);
+        output.hide(Secrets::new(ops::secrets(&order.kind)));
         let mut peers = vec![peer];
         let begun = ops::prepare(&order.kind, job_id).and_then(|process| {
             start_job(&process, cgroup.as_ref().map(JobCgroup::directory))
