@@ -4,7 +4,7 @@ use protocol::job::{Ack, EndState};
 use protocol::{JobId, Message};
 
 use super::support::{Agent, World};
-use crate::jobs::{step, store};
+use crate::jobs::{queue, store};
 use crate::testing::TestHub;
 
 const JOBS: usize = 10_000;
@@ -35,7 +35,7 @@ async fn ten_thousand_waiting_jobs_run_in_order_four_at_a_time_and_end_once() {
                 _ => {}
             }
         }
-        assert!(out.len() <= step::MAX_IN_FLIGHT, "{} at once", out.len());
+        assert!(out.len() <= queue::MAX_IN_FLIGHT, "{} at once", out.len());
         // Not always the oldest first.
         if !out.is_empty() {
             let id = out.remove(delivered.len() % out.len());
