@@ -175,6 +175,16 @@ impl Api {
         self.post("/v1/jobs", &body).await.expect("an answer").expect(201)
     }
 
+    /// Runs a command with a secret variable; returns the job.
+    ///
+    /// # Panics
+    /// When the hub does not take it.
+    pub async fn exec_with_secret(&self, server_id: &str, command: &str, name: &str, secret: &str) -> Value {
+        let args = json!({ "command": command, "secret_env": { name: secret } });
+        let body = json!({ "server_id": server_id, "kind": "exec", "args": args });
+        self.post("/v1/jobs", &body).await.expect("an answer").expect(201)
+    }
+
     /// The job as it stands.
     ///
     /// # Panics

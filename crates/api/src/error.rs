@@ -57,7 +57,7 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "No such thing, or it belongs to another workspace.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path exists, the method on it does not.";
     Conflict = "conflict", CONFLICT, "The state of the thing does not allow this, or the same idempotency key came with another body.";
-    Gone = "gone", GONE, "It was there and is not any more: an install token that was used or has expired.";
+    Gone = "gone", GONE, "It was there and is not any more: an install token that was used or has expired, a log that was removed to make room.";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "Somebody else changed it since you read it. Read it again and repeat the change.";
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body exceeds the limit of the route.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON and say so in Content-Type.";

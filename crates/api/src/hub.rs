@@ -15,6 +15,7 @@ use crate::events::Change;
 use crate::ids::Ids;
 use crate::keys::Keys;
 use crate::random::Random;
+use crate::sealing::Sealing;
 use crate::tasks::Tasks;
 
 /// How handlers receive the hub.
@@ -35,8 +36,10 @@ pub struct Hub {
     pub random: Arc<dyn Random>,
     /// Makes ids.
     pub ids: Ids,
-    /// Signing and sealing keys.
+    /// Signing keys.
     pub keys: Keys,
+    /// Seals secrets that wait.
+    pub sealing: Sealing,
     /// Background tasks.
     pub tasks: Tasks,
     /// Fan-out of changes inside this process.

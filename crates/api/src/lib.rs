@@ -37,6 +37,7 @@ pub mod ids;
 pub mod keys;
 pub mod line;
 pub mod random;
+pub mod sealing;
 pub mod secret;
 pub mod tasks;
 #[cfg(any(test, feature = "testing"))]

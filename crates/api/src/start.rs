@@ -14,6 +14,7 @@ use crate::ids::Ids;
 use crate::installation::{self, Fact};
 use crate::keys::Keys;
 use crate::random::{Random, SystemRandom};
+use crate::sealing::Sealing;
 use crate::tasks::Tasks;
 
 /// What a hub is made of besides its settings. Tests put their own in.
@@ -25,6 +26,8 @@ pub struct Parts {
     pub history: Db,
     /// Signing keys.
     pub keys: Keys,
+    /// Seals secrets that wait.
+    pub sealing: Sealing,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -47,7 +50,8 @@ pub async fn open(config: Config) -> Result<App> {
         _ => open_database(&config.history, Store::History).await?,
     };
     let keys = open_keys(&config, &db, random.as_ref()).await?;
-    Ok(assemble(config, Parts { db, history, keys, clock, random }))
+    let sealing = Sealing::open(&config.keys_dir, random.as_ref())?;
+    Ok(assemble(config, Parts { db, history, keys, sealing, clock, random }))
 }
 
 async fn open_database(options: &DbOptions, store: Store) -> Result<Db> {
@@ -91,7 +95,7 @@ async fn open_keys(config: &Config, db: &Db, random: &dyn Random) -> Result<Keys
 /// A hub of these parts.
 #[must_use]
 pub fn assemble(config: Config, parts: Parts) -> App {
-    let Parts { db, history, keys, clock, random } = parts;
+    let Parts { db, history, keys, sealing, clock, random } = parts;
     Arc::new(Hub {
         ids: Ids::new(Arc::clone(&clock), Arc::clone(&random)),
         tasks: Tasks::default(),
@@ -112,6 +116,7 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         clock,
         random,
         keys,
+        sealing,
     })
 }
 

@@ -22,6 +22,7 @@ use crate::http;
 use crate::hub::App;
 use crate::keys::Keys;
 use crate::random::{Random, SeededRandom};
+use crate::sealing::Sealing;
 use crate::start::{Parts, assemble};
 
 /// Where the test hub believes to be reached.
@@ -42,6 +43,11 @@ pub struct TestHub {
     pub clock: Arc<ManualClock>,
     database: TestDb,
     data_dir: tempfile::TempDir,
+}
+
+#[expect(clippy::expect_used, reason = "a test without its hub has nothing to test")]
+fn sealing(seed: u8) -> Sealing {
+    Sealing::new(&[seed; 32]).expect("32 bytes")
 }
 
 impl TestHub {
@@ -87,7 +93,7 @@ impl TestHub {
         change(&mut config);
         let keys = Keys::from_pkcs8(&Keys::generate_pkcs8(random.as_ref())).expect("a key that was just made");
         let (db, history) = (database.main.clone(), database.history.clone());
-        let hub = assemble(config, Parts { db, history, keys, clock: clock.clone(), random });
+        let hub = assemble(config, Parts { db, history, keys, sealing: sealing(1), clock: clock.clone(), random });
         Self { hub, clock, database, data_dir }
     }
 
@@ -106,10 +112,23 @@ impl TestHub {
     /// A hub on the same database and data directory, as after a restart: nothing that was only in memory is left.
     #[must_use]
     pub fn restarted(&self) -> App {
+        self.restarted_with(self.hub.sealing.clone())
+    }
+
+    /// As [`TestHub::restarted`], but the key that seals secrets was lost and made anew.
+    #[must_use]
+    pub fn restarted_without_sealing_key(&self) -> App {
+        self.restarted_with(sealing(2))
+    }
+
+    fn restarted_with(&self, sealing: Sealing) -> App {
         let (db, history) = (self.database.main.clone(), self.database.history.clone());
         let keys = self.hub.keys.clone();
         let clock = self.clock.clone();
-        assemble(self.hub.config.clone(), Parts { db, history, keys, clock, random: Arc::clone(&self.hub.random) })
+        assemble(
+            self.hub.config.clone(),
+            Parts { db, history, keys, sealing, clock, random: Arc::clone(&self.hub.random) },
+        )
     }
 
     /// The database as it is now. On SQLite only, and while nobody writes.

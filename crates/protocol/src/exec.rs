@@ -1,6 +1,7 @@
 //! The `exec` kind: run a command line by `/bin/sh -c`, or an argument vector without any shell.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub const MAX_STDIN: usize = 64 << 10;
 pub const MAX_ARGS_TOTAL: usize = 96 << 10;
 
 /// Arguments of `exec`. Exactly one of `command` and `argv` is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecArgs {
     /// A command line for `/bin/sh -c`.
@@ -42,6 +43,22 @@ pub struct ExecArgs {
     /// Written to standard input, which is closed afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+}
+
+// Not derived: the values of secret variables must not get into a log line.
+impl fmt::Debug for ExecArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { command, argv, cwd, env, secret_env, user, stdin } = self;
+        f.debug_struct("ExecArgs")
+            .field("command", command)
+            .field("argv", argv)
+            .field("cwd", cwd)
+            .field("env", env)
+            .field("secret_env", &secret_env.keys().collect::<Vec<_>>())
+            .field("user", user)
+            .field("stdin", stdin)
+            .finish()
+    }
 }
 
 /// A field with an unacceptable value.
@@ -155,6 +172,23 @@ mod tests {
         assert_eq!(fields(&command(&"x".repeat(MAX_COMMAND))), Vec::<&str>::new());
         let argv = ExecArgs { argv: Some(vec!["ls".into(), "".into()]), cwd: Some("/".into()), ..ExecArgs::default() };
         assert_eq!(fields(&argv), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn secrets_are_checked_and_not_printed() {
+        let with = |name: &str, value: &str| ExecArgs {
+            secret_env: [(name.to_owned(), value.to_owned())].into(),
+            ..command("a")
+        };
+        assert_eq!(fields(&with("TOKEN", "s3cr3t-value")), Vec::<&str>::new());
+        for (name, value) in [("TOKEN", " five5\n"), ("TOKEN", ""), ("A=B", "s3cr3t-value"), ("TOKEN", "s3cr3t\0value")]
+        {
+            assert!(fields(&with(name, value)).contains(&"secret_env"), "{name} {value:?}");
+        }
+        let twice = ExecArgs { env: [("TOKEN".into(), String::new())].into(), ..with("TOKEN", "s3cr3t-value") };
+        assert_eq!(fields(&twice), ["secret_env"]);
+        let printed = format!("{:?}", with("TOKEN", "s3cr3t-value"));
+        assert!(printed.contains("TOKEN") && !printed.contains("s3cr3t"), "{printed}");
     }
 
     #[test]

@@ -142,6 +142,7 @@ fn environment(args: &ExecArgs, user: &User, job_id: JobId) -> BTreeMap<String, 
     ];
     let mut env: BTreeMap<_, _> = clean.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     env.extend(args.env.clone());
+    env.extend(args.secret_env.clone());
     env.insert(JOB_ID_VARIABLE.to_owned(), job_id.to_string());
     env
 }
@@ -199,9 +200,11 @@ mod tests {
     #[test]
     fn the_environment_is_clean_and_extended() {
         let given = [("LANG".to_owned(), "de".to_owned()), (JOB_ID_VARIABLE.to_owned(), "x".to_owned())].into();
-        let args = ExecArgs { command: Some("true".to_owned()), env: given, ..ExecArgs::default() };
+        let secret_env = [("TOKEN".to_owned(), "s3cr3t-value".to_owned())].into();
+        let args = ExecArgs { command: Some("true".to_owned()), env: given, secret_env, ..ExecArgs::default() };
         let process = prepare(&args, job_id()).unwrap();
         let env = texts(&process.env);
+        assert!(env.contains(&"TOKEN=s3cr3t-value"));
         assert!(env.contains(&"LANG=de") && env.contains(&"TERM=dumb"));
         assert!(env.contains(&format!("{JOB_ID_VARIABLE}={}", job_id()).as_str()));
         assert!(!env.iter().any(|variable| variable.starts_with("CARGO")), "nothing is inherited");

@@ -18,6 +18,13 @@ pub fn prepare(kind: &JobKind, job_id: JobId) -> Result<JobProcess, JobError> {
     }
 }
 
+/// What the job was told in confidence, and its log must not repeat.
+pub fn secrets(kind: &JobKind) -> impl Iterator<Item = &str> {
+    match kind {
+        JobKind::Exec(args) => args.secret_env.values().map(String::as_str),
+    }
+}
+
 /// Why the main process could not be started, in the words of its kind.
 #[must_use]
 pub fn explain(kind: &JobKind, error: &StartError) -> JobError {

@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod control;
 pub mod ending;
 pub mod limits;
+pub mod mask;
 pub mod output;
 pub mod tree;
 pub mod unit;

@@ -3,6 +3,9 @@
 //! A chunk ends when it is full, 20 ms after the last one, or when the stream changes. Output after a pause goes out at
 //! once; output that keeps coming is collected, and the pipe is left alone for a millisecond in between, so that a job
 //! that writes line by line does not wake the worker for each.
+//!
+//! A job with secrets pays for them: its output goes through a [`Mask`] per pipe before it comes near the spool. Others
+//! are read straight into the chunk.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -12,6 +15,7 @@ use std::time::Duration;
 use protocol::job::LogStream;
 use tokio::time::Instant;
 
+use super::mask::{Mask, Secrets};
 use crate::host::clock::Clock;
 use crate::spool::format::MAX_PAYLOAD;
 use crate::spool::writer::SpoolWriter;
@@ -19,6 +23,8 @@ use crate::spool::writer::SpoolWriter;
 /// Between two chunks that are not full.
 pub const PACE: Duration = Duration::from_millis(20);
 const REST: Duration = Duration::from_millis(1);
+/// After so long without output the little that only may begin a secret is shown.
+const QUIET: Duration = Duration::from_secs(1);
 /// Reads of one pipe before somebody else has a turn.
 const TURN: usize = 16;
 /// What is read at most when all processes have ended: somebody outside of the job may hold the pipe and go on writing.
@@ -36,6 +42,10 @@ pub struct Output {
     first_at_ms: i64,
     last_chunk: Option<Instant>,
     rest_until: Option<Instant>,
+    secrets: Option<Secrets>,
+    /// What was read of a job with secrets, before they are hidden.
+    raw: Vec<u8>,
+    quiet_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -43,6 +53,8 @@ struct Pipe {
     file: File,
     stream: LogStream,
     is_open: bool,
+    /// There where the job has secrets.
+    mask: Option<Mask>,
 }
 
 /// What one read brought.
@@ -69,12 +81,21 @@ impl Output {
             first_at_ms: 0,
             last_chunk: None,
             rest_until: None,
+            secrets: None,
+            raw: Vec::new(),
+            quiet_at: None,
         }
+    }
+
+    /// Hides these in everything that is read. To be said before [`Output::connect`].
+    pub fn hide(&mut self, secrets: Option<Secrets>) {
+        self.secrets = secrets;
     }
 
     /// Takes over the read ends of a job's pipes.
     pub fn connect(&mut self, out: File, err: File) {
-        let pipe = |file, stream| Pipe { file, stream, is_open: true };
+        let mask = || self.secrets.clone().map(Mask::new);
+        let pipe = |file, stream| Pipe { file, stream, is_open: true, mask: mask() };
         self.pipes = vec![pipe(out, LogStream::Out), pipe(err, LogStream::Err)];
     }
 
@@ -101,13 +122,17 @@ impl Output {
     #[must_use]
     pub fn next_at(&self) -> Option<Instant> {
         let flush = (self.filled > 0).then(|| self.last_chunk.map(|last| last + PACE)).flatten();
-        flush.into_iter().chain(self.rest_until).min()
+        flush.into_iter().chain(self.rest_until).chain(self.quiet_at).min()
     }
 
     /// Writes what has waited long enough.
     pub fn tick(&mut self, now: Instant) {
         if self.rest_until.is_some_and(|until| now >= until) {
             self.rest_until = None;
+        }
+        if self.quiet_at.is_some_and(|at| now >= at) {
+            self.quiet_at = None;
+            (0..self.pipes.len()).for_each(|index| self.show_held(index, Mask::pause, now));
         }
         if self.filled > 0 && self.last_chunk.is_none_or(|last| now >= last + PACE) {
             self.flush_text(now);
@@ -149,15 +174,20 @@ impl Output {
                     break;
                 }
             }
+            self.show_held(index, Mask::finish, now);
         }
         self.flush_all(now);
         self.spool.finish(self.clock.now_ms())
     }
 
     fn read_once(&mut self, index: usize, now: Instant) -> Got {
-        let Some(stream) = self.pipes.get(index).filter(|pipe| pipe.is_open).map(|pipe| pipe.stream) else {
+        let pipe = self.pipes.get(index).filter(|pipe| pipe.is_open);
+        let Some((stream, is_masked)) = pipe.map(|pipe| (pipe.stream, pipe.mask.is_some())) else {
             return Got::Nothing;
         };
+        if is_masked {
+            return self.read_masked(index, now);
+        }
         if self.stream != stream {
             self.flush_all(now);
             self.stream = stream;
@@ -191,6 +221,70 @@ impl Output {
                 pipe.is_open = false;
                 Got::Nothing
             }
+        }
+    }
+
+    /// As [`Output::read_once`], for a job with secrets.
+    fn read_masked(&mut self, index: usize, now: Instant) -> Got {
+        if self.raw.is_empty() {
+            self.raw = vec![0; MAX_PAYLOAD];
+        }
+        let mut shown = Vec::new();
+        let Some(Pipe { file, stream, is_open, mask: Some(mask) }) = self.pipes.get_mut(index) else {
+            return Got::Nothing;
+        };
+        let stream = *stream;
+        let got = match file.read(&mut self.raw) {
+            Ok(count @ 1..) => {
+                mask.push(self.raw.get(..count).unwrap_or_default(), &mut shown);
+                if count == self.raw.len() { Got::Much } else { Got::Little }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Got::Much,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Got::Nothing,
+            Ok(0) | Err(_) => {
+                *is_open = false;
+                mask.finish(&mut shown);
+                Got::Nothing
+            }
+        };
+        self.add(stream, &shown, now);
+        let waits = self.pipes.iter().any(|pipe| pipe.mask.as_ref().is_some_and(Mask::waits));
+        self.quiet_at = waits.then(|| self.quiet_at.unwrap_or(now + QUIET));
+        got
+    }
+
+    /// Shows what a pipe's mask has held back, as far as `release` lets it go.
+    fn show_held(&mut self, index: usize, release: impl Fn(&mut Mask, &mut Vec<u8>), now: Instant) {
+        let Some(Pipe { stream, mask: Some(mask), .. }) = self.pipes.get_mut(index) else { return };
+        let (stream, mut shown) = (*stream, Vec::new());
+        release(mask, &mut shown);
+        self.add(stream, &shown, now);
+    }
+
+    /// Appends output that does not come straight from a pipe.
+    fn add(&mut self, stream: LogStream, mut bytes: &[u8], now: Instant) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.stream != stream {
+            self.flush_all(now);
+            self.stream = stream;
+        }
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; MAX_PAYLOAD];
+        }
+        while !bytes.is_empty() {
+            if self.filled == MAX_PAYLOAD {
+                self.flush_text(now);
+            }
+            if self.filled == 0 {
+                self.first_at_ms = self.clock.now_ms();
+            }
+            let Some(room) = self.buffer.get_mut(self.filled..) else { return };
+            let (taken, rest) = bytes.split_at(room.len().min(bytes.len()));
+            room.iter_mut().zip(taken).for_each(|(slot, byte)| *slot = *byte);
+            self.filled += taken.len();
+            bytes = rest;
         }
     }
 

@@ -1,7 +1,8 @@
 //! Claims: which jobs were ever accepted here. A job runs at most once because its claim is made once.
 //!
 //! ```text
-//! claims/<job id>        the signed order as evidence, start time and boot; locked while its worker lives
+//! claims/<job id>        the signed order as evidence (with its secret variables: 0600, root's), start time and boot;
+//!                        locked while its worker lives
 //! claims/<job id>.tree   processes of the job, where no unit of systemd holds them together
 //! claims/<job id>.end    how it ended, for as long as the order could come again
 //! ```

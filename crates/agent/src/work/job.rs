@@ -28,6 +28,7 @@ use crate::supervise::cgroup::JobCgroup;
 use crate::supervise::control::{Canceller, Control};
 use crate::supervise::ending::Cause;
 use crate::supervise::limits::{self, Imposed};
+use crate::supervise::mask::Secrets;
 use crate::supervise::output::Output;
 use crate::supervise::{Job, Outcome, Signals, Supervisor};
 use crate::trust::claims::{Claim, ClaimEnd, ClaimOutcome, Claims, Held};
@@ -178,6 +179,7 @@ impl Accept {
         journal::started(&order);
 
         let mut output = Output::new(spool, clock);
+        output.hide(Secrets::new(ops::secrets(&order.kind)));
         let mut peers = vec![peer];
         let begun = ops::prepare(&order.kind, job_id).and_then(|process| {
             let imposed = Imposed::new(&order.limits, order.kind.user(), process.identity.as_ref())?;

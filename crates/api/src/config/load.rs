@@ -235,9 +235,11 @@ impl Reader {
 
     fn retention(&mut self) -> Result<Retention> {
         let default = Retention::default();
+        let job_logs_gib = self.optional_number("retention.job_logs_gib", 1, 1 << 20)?;
         let mut days = |key, default| self.number(key, default, 1, 3650);
         Ok(Retention {
             jobs_days: days("retention.jobs_days", default.jobs_days)?,
+            job_logs_bytes: job_logs_gib.map(|gib| u64::from(gib) << 30),
             minute_samples_days: days("retention.minute_samples_days", default.minute_samples_days)?,
             five_minute_samples_days: days("retention.five_minute_samples_days", default.five_minute_samples_days)?,
             hour_samples_days: days("retention.hour_samples_days", default.hour_samples_days)?,
@@ -245,14 +247,25 @@ impl Reader {
     }
 
     fn number(&mut self, key: &'static str, default: u32, min: u32, max: u32) -> Result<u32> {
+        let given = self.given_number(key, min, max)?.unwrap_or(default);
+        self.show(key, given);
+        Ok(given)
+    }
+
+    fn optional_number(&mut self, key: &'static str, min: u32, max: u32) -> Result<Option<u32>> {
+        let given = self.given_number(key, min, max)?;
+        self.show(key, given.map_or_else(String::new, |given| given.to_string()));
+        Ok(given)
+    }
+
+    fn given_number(&self, key: &'static str, min: u32, max: u32) -> Result<Option<u32>> {
         let problem = format!("must be a number from {min} to {max}");
-        let number = self.parsed(key, &problem)?.unwrap_or(default);
-        if !(min..=max).contains(&number) {
+        let given: Option<u32> = self.parsed(key, &problem)?;
+        if given.is_some_and(|given| !(min..=max).contains(&given)) {
             let place = self.layers.get(key).map_or(Place::Default, |given| given.place);
             bail!("{place}: {key} {problem}");
         }
-        self.show(key, number);
-        Ok(number)
+        Ok(given)
     }
 
     fn parsed<T: FromStr>(&self, key: &'static str, problem: &str) -> Result<Option<T>> {

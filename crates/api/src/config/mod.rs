@@ -94,6 +94,8 @@ pub enum LogFormat {
 pub struct Retention {
     /// Ended jobs and their logs.
     pub jobs_days: u32,
+    /// Bytes that logs of jobs may take all together; none: as many as there are.
+    pub job_logs_bytes: Option<u64>,
     /// Metric samples by the minute.
     pub minute_samples_days: u32,
     /// Metric samples by five minutes.
@@ -104,6 +106,12 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { jobs_days: 90, minute_samples_days: 7, five_minute_samples_days: 31, hour_samples_days: 400 }
+        Self {
+            jobs_days: 90,
+            job_logs_bytes: None,
+            minute_samples_days: 7,
+            five_minute_samples_days: 31,
+            hour_samples_days: 400,
+        }
     }
 }

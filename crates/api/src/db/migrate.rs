@@ -58,6 +58,7 @@ pub const MIGRATIONS: &[Step] = steps! {
     7 both "0007_idempotency",
     8 both "0008_audit_server",
     9 both "0009_job_options",
+    10 both "0010_job_secrets_and_logs",
     11 both "0011_job_batches",
     12 both "0012_server_trust",
     101 each "0101_samples",

@@ -10,7 +10,7 @@ use crate::access::verbs::{JobsCancel, ServersExec};
 use crate::access::{Actor, Node, authorize};
 use crate::error::{ErrorCode, Result};
 use crate::hub::App;
-use crate::jobs::{self, Job, NewJob};
+use crate::jobs::{self, Job, NewJob, SecretEnv};
 use crate::servers::Server;
 use crate::workspaces;
 
@@ -142,6 +142,7 @@ async fn begin_due(app: &App, batch: Batch) -> Result<bool> {
 fn new_job(batch: &Batch) -> NewJob {
     NewJob {
         definition: batch.definition.clone(),
+        secrets: SecretEnv::new(),
         expires_in: Duration::from_secs(u64::from(batch.expires_in_s)),
         retry_of: None,
         batch: Some((batch.id, batch.created_by.clone())),

@@ -97,8 +97,15 @@ impl Body {
         let strategy = strategy.parse(&mut problems);
         let wanted = Wanted { kind, args, timeout_s, expires_in_s, limits, exclusive };
         let job = wanted.parse(DEFAULT_EXPIRY_S).map_err(|more| problems.extend(more));
+        if job.as_ref().is_ok_and(|(_, secrets, _)| !secrets.is_empty()) {
+            // They are sealed for one job and erased with it.
+            problems.push((
+                "args.secret_env".to_owned(),
+                "must not be given for a batch; make a job for each server".to_owned(),
+            ));
+        }
         match (selector, job) {
-            (Ok(selector), Ok((definition, expires_in))) if problems.is_empty() => {
+            (Ok(selector), Ok((definition, _, expires_in))) if problems.is_empty() => {
                 Ok(NewBatch { definition, expires_in_s: seconds(expires_in), selector, strategy })
             }
             _ => Err(Error::invalid_fields(problems)),

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::MAX_EXPIRY;
 use super::model::{CreatedBy, Definition, ExecArgs};
+use super::secrets::{self, SecretEnv};
 use crate::error::{Error, Result};
 
 const DEFAULT_TIMEOUT_S: u32 = 3600;
@@ -24,6 +25,8 @@ const DEFAULT_EXPIRY_S: u32 = 24 * 3600;
 pub struct NewJob {
     /// What it does.
     pub definition: Definition,
+    /// Its secret variables; the definition has `***` in their place.
+    pub secrets: SecretEnv,
     /// Until then it may start.
     pub expires_in: Duration,
     /// The job that it repeats.
@@ -50,11 +53,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What is to be run, and how long it may wait to start; `default_expiry_s` where the caller does not say.
+    /// What is to be run, its secrets apart from it, and how long it may wait to start; `default_expiry_s` where the caller does not say.
     ///
     /// # Errors
     /// Every field that is not acceptable, for a 422.
-    pub fn parse(self, default_expiry_s: u32) -> Result<(Definition, Duration), Vec<(String, String)>> {
+    pub fn parse(self, default_expiry_s: u32) -> Result<(Definition, SecretEnv, Duration), Vec<Problem>> {
         let mut problems = Vec::new();
         let mut within = |field: &str, value: Option<u32>, default, max| {
             let value = value.unwrap_or(default);
@@ -69,9 +72,9 @@ impl Wanted {
         let limits = self.limits.unwrap_or_default();
         problems.extend(named("limits", limits.check().err().unwrap_or_default()));
         match parse_kind(&self.kind, &self.args) {
-            Ok(args) if problems.is_empty() => {
+            Ok((args, secrets)) if problems.is_empty() => {
                 let definition = Definition { kind: self.kind, args, timeout_s, limits, exclusive: self.exclusive };
-                Ok((definition, Duration::from_secs(u64::from(expires_in_s))))
+                Ok((definition, secrets, Duration::from_secs(u64::from(expires_in_s))))
             }
             Ok(_) => Err(problems),
             Err(more) => Err(problems.into_iter().chain(more).collect()),
@@ -112,8 +115,8 @@ impl Body {
     pub(super) fn parse(self) -> Result<NewJob> {
         let Self { kind, args, timeout_s, expires_in_s, limits, exclusive, .. } = self;
         let wanted = Wanted { kind, args, timeout_s, expires_in_s, limits, exclusive };
-        let (definition, expires_in) = wanted.parse(DEFAULT_EXPIRY_S).map_err(Error::invalid_fields)?;
-        Ok(NewJob { definition, expires_in, retry_of: None, batch: None })
+        let (definition, secrets, expires_in) = wanted.parse(DEFAULT_EXPIRY_S).map_err(Error::invalid_fields)?;
+        Ok(NewJob { definition, secrets, expires_in, retry_of: None, batch: None })
     }
 }
 
@@ -121,12 +124,24 @@ fn named(parent: &'static str, fields: Vec<InvalidField>) -> impl Iterator<Item 
     fields.into_iter().map(move |InvalidField { field, problem }| (format!("{parent}.{field}"), problem))
 }
 
-/// The arguments as they are signed: only what the kind knows.
-fn parse_kind(kind: &str, args: &Value) -> Result<Box<RawValue>, Vec<(String, String)>> {
+/// Field and problem.
+type Problem = (String, String);
+
+/// The arguments as they are stored, only what the kind knows, and apart from them its secrets.
+fn parse_kind(kind: &str, args: &Value) -> Result<(Box<RawValue>, SecretEnv), Vec<Problem>> {
+    // Said here, because the words of the parser would repeat the value.
+    if let Some(secrets) = args.get("secret_env")
+        && !secrets.as_object().is_some_and(|secrets| secrets.values().all(Value::is_string))
+    {
+        return Err(vec![("args.secret_env".to_owned(), "must be an object of names and texts".to_owned())]);
+    }
     let unreadable = |error: serde_json::Error| vec![("args".to_owned(), format!("cannot be read: {error}"))];
     let raw = to_raw_value(args).map_err(unreadable)?;
     match JobKind::parse(kind, &raw) {
-        Ok(JobKind::Exec(args)) => to_raw_value(&args).map_err(unreadable),
+        Ok(JobKind::Exec(mut args)) => {
+            let secrets = secrets::take(&mut args);
+            Ok((to_raw_value(&args).map_err(unreadable)?, secrets))
+        }
         Err(KindError::Unknown) => {
             Err(vec![("kind".to_owned(), format!("must be one of {}", JobKind::NAMES.join(", ")))])
         }

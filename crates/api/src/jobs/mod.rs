@@ -9,6 +9,7 @@ mod log;
 mod model;
 mod queue;
 mod routes;
+mod secrets;
 mod sign;
 mod signing;
 mod state;
@@ -27,6 +28,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use input::{NewJob, Wanted};
 pub use model::{CreatedBy, Definition, Job, JobError, JobView, LimitsSchema, LogSize};
+pub use secrets::{SealedEnv, SecretEnv};
 pub use state::State;
 pub use task::{reconcile, spawn};
 
@@ -95,8 +97,13 @@ pub async fn retry(app: &App, job: &Job, server: Authorized<Server, ServersExec>
         let state = job.state.as_str();
         return Err(Error::conflict(format!("this job has not ended yet ({state}); wait for its end or cancel it")));
     }
+    if secrets::has_any(&job.definition) {
+        let message = "the secrets of this job were erased when it ended, so it cannot be repeated; create it anew";
+        return Err(Error::conflict(message));
+    }
     let new = NewJob {
         definition: job.definition.clone(),
+        secrets: SecretEnv::new(),
         expires_in: job.expires_at.since(job.created_at),
         retry_of: Some(job.id),
         batch: None,
@@ -140,11 +147,14 @@ async fn insert(app: &App, server: Authorized<Server, ServersExec>, new: NewJob,
         error: None,
         result: None,
         log: LogSize::default(),
+        secrets: None,
     };
-    let order = sign::order(&job);
+    job.secrets = secrets::seal(app, job.id, &new.secrets)?;
+    let order = sign::order(app, &job)?;
     job.op_body = signing::wanted(&server, &order)?;
     sign::check_size(&order, job.op_body.as_deref())?;
     if job.op_body.is_some() {
+        secrets::refuse_signing(&job)?;
         job.state = JobState::AwaitingSignature;
     }
     let mut step = Step::begin(app, server.id).await?;
@@ -191,6 +201,12 @@ pub async fn cancel(app: &App, job: Authorized<Job, JobsCancel>) -> Result<Job> 
 pub async fn count_unfinished(hub: &Hub) -> Result<Vec<(String, i64)>> {
     let mut session = hub.db.read().await?;
     Ok(store::count_unfinished(&mut session.conn()).await?)
+}
+
+/// Bytes that the logs of all jobs take, as they were last added up.
+#[must_use]
+pub fn log_bytes(hub: &Hub) -> u64 {
+    hub.jobs.log_room.bytes()
 }
 
 /// One job.

@@ -10,11 +10,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::secrets::SealedEnv;
 use super::store;
 use crate::access::{Actor, Resource};
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 
 /// One unit of work on one server.
 #[derive(Debug, Clone)]
@@ -69,6 +70,8 @@ pub struct Job {
     pub result: Option<Value>,
     /// How much it wrote.
     pub log: LogSize,
+    /// Its secret variables, until it has ended; its arguments have `***` in their place.
+    pub secrets: Option<SealedEnv>,
 }
 
 /// What a job does.
@@ -135,6 +138,12 @@ pub struct LogSize {
     pub bytes: u64,
     /// Some output was dropped; the log says where.
     pub truncated: bool,
+    /// When it was removed, because all logs together took more room than they may; it cannot be read any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired_at: Option<Timestamp>,
+    /// Bytes that it takes in the history store.
+    #[serde(skip)]
+    pub stored: u64,
 }
 
 impl Resource for Job {
@@ -178,6 +187,8 @@ pub(super) struct ExecArgs {
     cwd: Option<String>,
     /// Added to a small clean environment.
     env: Option<std::collections::BTreeMap<String, String>>,
+    /// As `env`, but the values are secrets of at least 6 bytes: they are never shown, and the log has `***` in their place.
+    secret_env: Option<std::collections::BTreeMap<String, String>>,
     /// User to run as; root when absent.
     user: Option<String>,
     /// Written to standard input, which is closed afterwards.
@@ -298,6 +309,16 @@ impl From<Job> for JobView {
 }
 
 impl Job {
+    /// 410 when the log is not there any more.
+    pub(super) fn refuse_removed_log(&self) -> Result<()> {
+        let Some(at) = self.log.expired_at else { return Ok(()) };
+        let message = format!(
+            "the log of this job was removed at {at}, because all logs together took more room than the hub's setting \
+             retention.job_logs_gib allows"
+        );
+        Err(Error::new(ErrorCode::Gone, message))
+    }
+
     /// 409 for something that only an unfinished job allows; `what` is "be cancelled" and the like.
     pub(super) fn refuse_finished(&self, what: &str) -> Result<()> {
         if !self.state.is_terminal() {

@@ -5,6 +5,7 @@ use protocol::operator::{MAX_SIGNATURE, MAX_SIGNATURES};
 use protocol::{MAX_SIGNED_BODY, MAX_TEXT_FRAME, Message, signing};
 
 use super::model::Job;
+use super::secrets;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
@@ -15,7 +16,7 @@ const ENVELOPE_BYTES: usize = 4 << 10;
 
 /// The signed order to run a job, with the signatures that operators gave.
 pub(super) fn cmd(hub: &Hub, job: &Job, signatures: Vec<String>) -> Result<Message> {
-    let body = serde_json::to_string(&order(job)).map_err(Error::internal)?;
+    let body = serde_json::to_string(&order(hub, job)?).map_err(Error::internal)?;
     let signed = hub.keys.sign(signing::CMD, body);
     Ok(Message::Cmd(Cmd { signed, op_body: job.op_body.clone(), op_sigs: signatures }))
 }
@@ -44,16 +45,16 @@ pub(super) fn check_size(order: &CmdBody, op_body: Option<&str>) -> Result<()> {
 }
 
 /// What the hub signs.
-pub(super) fn order(job: &Job) -> CmdBody {
-    CmdBody {
+pub(super) fn order(hub: &Hub, job: &Job) -> Result<CmdBody> {
+    Ok(CmdBody {
         job_id: job.id,
         server_id: job.server_id,
         kind: job.definition.kind.clone(),
-        args: job.definition.args.clone(),
+        args: secrets::args(hub, job)?,
         timeout_s: job.definition.timeout_s,
         limits: job.definition.limits,
         expires_at_ms: job.expires_at.as_ms(),
         actor: job.created_by.clone().into(),
         op_body_sha256: job.op_body.as_ref().map(|op_body| sha256(op_body.as_bytes())),
-    }
+    })
 }

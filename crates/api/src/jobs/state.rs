@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{JobId, ServerId};
 
-use super::log::{Live, Writer};
+use super::log::{Live, LogRoom, Writer};
 use super::model::Job;
 use super::queue::InFlight;
 use crate::background::Wake;
@@ -27,6 +27,8 @@ pub struct State {
     connections: AtomicU64,
     /// Stores what agents send of logs.
     pub(super) writer: Writer,
+    /// How much room logs take.
+    pub(super) log_room: LogRoom,
     /// Wakes the reconciler before its time.
     pub(super) wake: Wake,
 }
@@ -59,6 +61,7 @@ impl Default for State {
             position: AtomicI64::new(0),
             connections: AtomicU64::new(0),
             writer: Writer::default(),
+            log_room: LogRoom::default(),
             wake: Wake::default(),
         }
     }
@@ -139,6 +142,11 @@ impl State {
     /// The log of a job that is written or followed right now.
     pub(super) fn live(&self, id: JobId) -> Option<Arc<Live>> {
         self.lives().get(&id).cloned()
+    }
+
+    /// Bytes that logs take which are written right now.
+    pub(super) fn live_log_room(&self) -> u64 {
+        self.lives().values().fold(0, |sum, live| sum.saturating_add(live.room()))
     }
 
     /// Keeps `live`, or gives the one that is there already.

@@ -12,7 +12,7 @@ use super::log::{self, Live};
 use super::model::{Job, JobError, JobView};
 use super::queue::InFlight;
 use super::state::Session;
-use super::{sign, store};
+use super::{secrets, sign, store};
 use crate::access::Actor;
 use crate::audit::{Outcome, Subject};
 use crate::clock::Timestamp;
@@ -208,6 +208,9 @@ impl<'h> Step<'h> {
             }
         }
         store::insert(&mut self.unit.conn(), job).await?;
+        if let Some(secrets) = &job.secrets {
+            store::keep_secrets(&mut self.unit.conn(), job.id, secrets).await?;
+        }
         self.announce("job.created", job)
     }
 
@@ -227,6 +230,9 @@ impl<'h> Step<'h> {
             session.waiting = false;
         }
         for mut job in next {
+            if self.end_unreadable(&mut job).await? {
+                continue;
+            }
             if !self.session.as_ref().is_some_and(|session| session.out.admits(job.definition.exclusive)) {
                 // Nothing overtakes it.
                 break;
@@ -241,6 +247,16 @@ impl<'h> Step<'h> {
             }
         }
         Ok(())
+    }
+
+    /// Ends a job that has not run and cannot be sent, because its secrets cannot be read any more.
+    pub(super) async fn end_unreadable(&mut self, job: &mut Job) -> Result<bool> {
+        if secrets::are_readable(self.hub, job) {
+            return Ok(false);
+        }
+        let message = "its secrets cannot be read any more, because the hub has another key than when the job was made; \
+                       create it anew";
+        self.end(job, JobState::Cancelled, Some(JobError::new("secrets_unreadable", message))).await
     }
 
     /// Sends an unanswered job once more; the agent tells a repeat from a first time.
@@ -335,6 +351,7 @@ pub(super) async fn transition(
     changed.state = next;
     if next.is_terminal() {
         changed.finished_at = changed.finished_at.or_else(|| Some(hub.now()));
+        changed.secrets = None;
     }
     if changed.sent_at.is_some() {
         changed.log = log::size(hub, job.id).await?;

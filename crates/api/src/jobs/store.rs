@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::model::{CreatedBy, Definition, Job, JobError, LogSize};
+use super::secrets::SealedEnv;
 use super::signing::Signed;
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
@@ -52,6 +53,9 @@ struct Row {
     result: Option<JsonText<Value>>,
     log_bytes: i64,
     log_truncated: bool,
+    secrets: Option<JsonText<SealedEnv>>,
+    log_stored: i64,
+    log_expired_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -100,7 +104,13 @@ impl From<Row> for Job {
             signal: row.signal,
             error,
             result: row.result.map(|json| json.0),
-            log: LogSize { bytes: u64::try_from(row.log_bytes).unwrap_or(0), truncated: row.log_truncated },
+            log: LogSize {
+                bytes: u64::try_from(row.log_bytes).unwrap_or(0),
+                truncated: row.log_truncated,
+                expired_at: row.log_expired_at,
+                stored: u64::try_from(row.log_stored).unwrap_or(0),
+            },
+            secrets: row.secrets.map(|json| json.0),
         }
     }
 }
@@ -152,6 +162,16 @@ pub(super) async fn insert(conn: &mut Conn<'_>, job: &Job) -> Result<(), DbError
     Ok(())
 }
 
+/// Keeps the secrets of a new job; the end of the job erases them.
+pub(super) async fn keep_secrets(conn: &mut Conn<'_>, id: JobId, secrets: &SealedEnv) -> Result<(), DbError> {
+    conn.query(sql!("update jobs set secrets = $2 where id = $1"))
+        .bind(id.to_string())
+        .bind(JsonText(secrets.clone()))
+        .execute()
+        .await?;
+    Ok(())
+}
+
 /// Writes everything that a transition may change, if the job is still in the state `from`.
 pub(super) async fn update(conn: &mut Conn<'_>, job: &Job, from: JobState) -> Result<bool, DbError> {
     let (error_code, error_message) = job.error.clone().map(|error| (error.code, error.message)).unzip();
@@ -159,7 +179,8 @@ pub(super) async fn update(conn: &mut Conn<'_>, job: &Job, from: JobState) -> Re
         .query(sql!(
             "update jobs set state = $3, sent_at = $4, delivered_at = $5, boot_id = $6, claimed = $7, started_at = $8, \
              finished_at = $9, duration_ms = $10, exit_code = $11, signal = $12, error_code = $13, \
-             error_message = $14, result = $15, log_bytes = $16, log_truncated = $17 \
+             error_message = $14, result = $15, log_bytes = $16, log_truncated = $17, log_stored = $18, \
+             secrets = case when $9 is null then secrets end \
              where id = $1 and state = $2"
         ))
         .bind(job.id.to_string())
@@ -179,6 +200,7 @@ pub(super) async fn update(conn: &mut Conn<'_>, job: &Job, from: JobState) -> Re
         .bind(job.result.clone().map(JsonText))
         .bind(i64::try_from(job.log.bytes).unwrap_or(i64::MAX))
         .bind(job.log.truncated)
+        .bind(i64::try_from(job.log.stored).unwrap_or(i64::MAX))
         .execute()
         .await?;
     Ok(changed == 1)
@@ -468,6 +490,44 @@ pub(super) async fn ended_before(conn: &mut Conn<'_>, moment: Timestamp, limit: 
         .fetch_all::<(String,)>()
         .await?;
     Ok(rows.into_iter().filter_map(|(id,)| id.parse().ok()).collect())
+}
+
+/// Bytes that the logs of ended jobs take.
+pub(super) async fn stored_logs(conn: &mut Conn<'_>) -> Result<u64, DbError> {
+    let (bytes,) = conn
+        .query(sql!(
+            "select cast(coalesce(sum(log_stored), 0) as bigint) from jobs \
+             where finished_at is not null and log_stored > 0 and log_expired_at is null"
+        ))
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// The logs that go next to make room, with their bytes: those of the jobs that ended first.
+pub(super) async fn oldest_logs(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<(JobId, u64)>, DbError> {
+    let rows = conn
+        .query(sql!(
+            "select id, log_stored from jobs where finished_at is not null and log_stored > 0 and log_expired_at is null \
+             order by finished_at limit $1"
+        ))
+        .bind(limit)
+        .fetch_all::<(String, i64)>()
+        .await?;
+    Ok(rows.into_iter().filter_map(|(id, bytes)| Some((id.parse().ok()?, u64::try_from(bytes).unwrap_or(0)))).collect())
+}
+
+/// Remembers that the logs of these jobs are gone.
+pub(super) async fn expire_logs(conn: &mut Conn<'_>, ids: &[JobId], now: Timestamp) -> Result<u64, DbError> {
+    conn.query_in(
+        sql!("update jobs set log_expired_at = $1 where id in ({in}) and finished_at is not null"),
+        2,
+        ids.len(),
+    )
+    .bind(now)
+    .bind_all(ids.iter().map(JobId::to_string))
+    .execute()
+    .await
 }
 
 pub(super) async fn delete(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<u64, DbError> {

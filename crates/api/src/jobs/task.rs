@@ -31,7 +31,8 @@ pub async fn reconcile(hub: &Hub) -> Result<()> {
     notice_absence(hub).await?;
     send_unanswered(hub).await?;
     deliver_waiting(hub).await?;
-    remove_old(hub).await
+    remove_old(hub).await?;
+    log::make_room(hub).await
 }
 
 async fn expire(hub: &Hub) -> Result<()> {

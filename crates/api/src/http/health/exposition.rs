@@ -84,7 +84,7 @@ pub(super) async fn text(hub: &Hub) -> Result<String> {
     Ok(out)
 }
 
-fn present(hub: &Hub, jobs: Vec<(String, i64)>) -> Registry {
+fn present(hub: &Hub, unfinished_jobs: Vec<(String, i64)>) -> Registry {
     let mut registry = Registry::with_prefix("roadstead");
     registry.register("build", "The hub's version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     let mut gauge = |name: &str, help: &str, value: usize| {
@@ -95,13 +95,15 @@ fn present(hub: &Hub, jobs: Vec<(String, i64)>) -> Registry {
     gauge("connections", "Open connections, sockets of agents included", hub.http.open_connections());
     gauge("agents_connected", "Agents that are connected", hub.gateway.len());
     gauge("event_streams", "Open event streams", hub.http.streams.open());
+    let job_logs = usize::try_from(jobs::log_bytes(hub)).unwrap_or(usize::MAX);
+    gauge("job_log_bytes", "Bytes that the logs of jobs take, added up every minute", job_logs);
     let history = hub.metrics.health();
     gauge("history_minutes_waiting", "Minutes of samples not written down yet", history.unwritten);
     let dropped = usize::try_from(history.dropped).unwrap_or(usize::MAX);
     gauge("history_minutes_dropped", "Minutes of samples that could not be written down", dropped);
 
     let unfinished = Family::<InState, Gauge>::default();
-    for (state, count) in jobs {
+    for (state, count) in unfinished_jobs {
         unfinished.get_or_create(&InState { state }).set(count);
     }
     registry.register("jobs", "Jobs that have not ended, by state", unfinished);

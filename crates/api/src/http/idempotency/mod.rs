@@ -18,7 +18,6 @@ use crate::auth;
 use crate::background::{self, Wake};
 use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
-use crate::secret::sha256;
 use store::{Kept, Key};
 
 const HEADER: &str = "idempotency-key";
@@ -51,7 +50,8 @@ pub(super) async fn once(hub: &App, request: Request, next: Next) -> Result<Resp
         return Ok(next.run(Request::from_parts(parts, content)).await);
     };
     let bytes = body::read(&parts.headers, content, body::MAX_BODY_BYTES).await?;
-    let key = Key { workspace_id: actor.workspace_id, actor_id: actor.id(), name, request: digest_of(&parts, &bytes) };
+    let key =
+        Key { workspace_id: actor.workspace_id, actor_id: actor.id(), name, request: digest_of(hub, &parts, &bytes) };
     if !claim(hub, &key).await? {
         return repeat(hub, &key).await;
     }
@@ -79,9 +79,10 @@ fn key_of(parts: &Parts) -> Result<String> {
     Ok(key.to_owned())
 }
 
-fn digest_of(parts: &Parts, body: &[u8]) -> String {
+/// Keyed, because a body may hold a secret that is short enough to be guessed.
+fn digest_of(hub: &Hub, parts: &Parts, body: &[u8]) -> String {
     let head = format!("{} {}\n", parts.method, parts.uri);
-    sha256(&[head.as_bytes(), body].concat()).to_string()
+    hub.sealing.digest(&[head.as_bytes(), body].concat())
 }
 
 async fn claim(hub: &Hub, key: &Key) -> Result<bool> {

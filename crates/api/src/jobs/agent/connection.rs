@@ -116,7 +116,8 @@ pub async fn ready(hub: &Hub, link: &AgentLink) -> Result<()> {
         step.send_cancel(&job, job.cancel_requested_at.unwrap_or(now));
     }
     for mut job in step.jobs_out().await? {
-        if !job.claimed {
+        // The agent has just said that it has no trace of it.
+        if !job.claimed && !step.end_unreadable(&mut job).await? {
             step.send_again(&mut job).await?;
         }
         if let Some(at) = job.cancel_requested_at {

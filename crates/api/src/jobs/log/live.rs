@@ -62,6 +62,8 @@ pub(in crate::jobs) struct Progress {
     pub(in crate::jobs) gap_bytes: u64,
     /// Bytes of it that are still there.
     pub(in crate::jobs) kept: u64,
+    /// Bytes that they take in the database.
+    pub(in crate::jobs) room: u64,
     /// The job has ended: no more will come.
     pub(in crate::jobs) ended: bool,
 }
@@ -92,8 +94,8 @@ impl Live {
     }
 
     fn at(job_id: JobId, server_id: ServerId, extent: Extent, carries: Carries) -> Arc<Self> {
-        let Extent { finish, gap_bytes, kept } = extent;
-        let progress = Progress { stored: finish, gap_bytes, kept, ended: false };
+        let Extent { finish, gap_bytes, kept, stored: room } = extent;
+        let progress = Progress { stored: finish, gap_bytes, kept, room, ended: false };
         let intake = Intake { taken: extent.finish, refused: None, carries, done: None, link: None };
         Arc::new(Self {
             job_id,
@@ -183,6 +185,7 @@ impl Live {
             progress.stored = more.finish;
             progress.gap_bytes = progress.gap_bytes.saturating_add(more.gap_bytes).saturating_add(more.dropped);
             progress.kept = progress.kept.saturating_add(more.kept).saturating_sub(more.dropped);
+            progress.room = more.room;
         });
         (intake.done.take_if(|done| done.next_offset <= more.finish), intake.link.clone())
     }
@@ -190,6 +193,11 @@ impl Live {
     /// Bytes that are still there.
     pub(super) fn kept(&self) -> u64 {
         self.progress.borrow().kept
+    }
+
+    /// Bytes that they take in the database.
+    pub(in crate::jobs) fn room(&self) -> u64 {
+        self.progress.borrow().room
     }
 
     /// What was just stored, for followers that keep up. Comes before they are woken.
@@ -214,6 +222,7 @@ impl Live {
             progress.stored = extent.finish;
             progress.gap_bytes = extent.gap_bytes;
             progress.kept = extent.kept;
+            progress.room = extent.stored;
         });
         intake.link.clone()
     }
@@ -226,7 +235,7 @@ impl Live {
     /// How much is stored.
     pub(in crate::jobs) fn size(&self) -> LogSize {
         let progress = *self.progress.borrow();
-        LogSize { bytes: progress.stored, truncated: progress.gap_bytes > 0 }
+        LogSize { bytes: progress.stored, truncated: progress.gap_bytes > 0, expired_at: None, stored: progress.room }
     }
 
     /// The job as it was last written, where that is remembered.
@@ -282,6 +291,8 @@ pub(super) struct Growth {
     pub(super) kept: u64,
     /// Bytes of the middle that were dropped for them.
     pub(super) dropped: u64,
+    /// Bytes that the whole log takes in the database now.
+    pub(super) room: u64,
 }
 
 /// What became of an end.

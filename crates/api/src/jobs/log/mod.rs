@@ -3,9 +3,12 @@
 mod follow;
 mod limit;
 mod live;
+mod needle;
 mod plain;
 mod read;
+mod room;
 mod routes;
+mod search;
 mod segment;
 mod store;
 mod tail;
@@ -19,6 +22,7 @@ use protocol::JobId;
 use protocol::job::Log;
 
 pub(super) use live::{EndTaken, Live};
+pub(super) use room::{LogRoom, make_room};
 pub(super) use routes::routes;
 pub(super) use writer::{Writer, acknowledge};
 
@@ -71,7 +75,7 @@ pub(super) async fn size(hub: &Hub, job_id: JobId) -> Result<LogSize> {
     }
     let mut session = hub.history.read().await?;
     let extent = store::extent(&mut session.conn(), job_id).await?;
-    Ok(LogSize { bytes: extent.finish, truncated: extent.gap_bytes > 0 })
+    Ok(LogSize { bytes: extent.finish, truncated: extent.gap_bytes > 0, expired_at: None, stored: extent.stored })
 }
 
 /// The bytes of a log as a client gets them.

@@ -4,13 +4,16 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
+use protocol::job::LogStream;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::needle::{Case, Needle};
 use super::plain::Disposition;
-use super::read::{Cursor, LogChunk};
+use super::read::{Cursor, LogChunk, LogStreamName};
+use super::search::{self, Matches};
 use super::{follow, plain, size};
 use crate::access::Authorized;
 use crate::access::verbs::JobsRead;
@@ -22,10 +25,13 @@ use crate::jobs::model::Job;
 
 const DEFAULT_LIMIT: u64 = 256 << 10;
 const MAX_LIMIT: u64 = 1 << 20;
+const DEFAULT_MATCHES: usize = 50;
+const MAX_MATCHES: usize = 200;
+const MAX_NEEDLE: usize = 256;
 
 /// The routes of job logs.
 pub(in crate::jobs) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(log))
+    OpenApiRouter::new().routes(routes!(log)).routes(routes!(search_log))
 }
 
 /// Which part of a log, and in which form.
@@ -60,6 +66,25 @@ impl<'de> Deserialize<'de> for Flag {
             _ => Err(de::Error::custom("must be true or false")),
         }
     }
+}
+
+/// What to look for in a log.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SearchQuery {
+    /// The text, 1 to 256 bytes within one line. Not a pattern.
+    q: String,
+    /// Tell upper from lower case.
+    #[serde(default)]
+    #[param(value_type = Option<bool>)]
+    case_sensitive: Flag,
+    /// In this stream only.
+    #[param(value_type = Option<LogStreamName>)]
+    stream: Option<LogStream>,
+    /// Byte of the log to start at: `next_from` of the answer before.
+    from: Option<u64>,
+    /// Most lines of the answer, 1 to 200; 50 unless told.
+    limit: Option<usize>,
 }
 
 /// A part of a log.
@@ -103,6 +128,7 @@ pub(super) async fn log(
     job: Authorized<Job, JobsRead>,
 ) -> Result<Response> {
     let Authorized { actor, resource: job, .. } = job;
+    job.refuse_removed_log()?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Error::bad_request(format!("the query parameter limit must be a number from 1 to {MAX_LIMIT}")));
@@ -123,6 +149,40 @@ pub(super) async fn log(
         return Ok(plain::respond(app, job.id, from, end, Disposition::Inline));
     }
     Ok(Json(page(&app, &job, from, end, limit).await?).into_response())
+}
+
+/// Search the log of a job.
+///
+/// Finds a plain text line by line, in each stream for itself. One answer looks through at most 32 MiB; send `next_from` as
+/// `from` to go on until `complete`. While the job runs, `complete` stays false, and `next_from` is where the log ends for now.
+/// Bytes that the log does not have any more are not searched.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/log/search",
+    operation_id = "jobs_log_search",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job"), SearchQuery),
+    responses((status = 200, description = "Lines with the text", body = Matches)),
+)]
+async fn search_log(
+    State(app): State<App>,
+    Query(query): Query<SearchQuery>,
+    job: Authorized<Job, JobsRead>,
+) -> Result<Json<Matches>> {
+    let job = job.resource;
+    job.refuse_removed_log()?;
+    let SearchQuery { q, case_sensitive, stream, from, limit } = query;
+    if q.is_empty() || q.len() > MAX_NEEDLE || q.contains('\n') {
+        let problem = format!("the query parameter q must be a text of 1 to {MAX_NEEDLE} bytes without a line break");
+        return Err(Error::bad_request(problem));
+    }
+    let limit = limit.unwrap_or(DEFAULT_MATCHES);
+    if !(1..=MAX_MATCHES).contains(&limit) {
+        return Err(Error::bad_request(format!("the query parameter limit must be a number from 1 to {MAX_MATCHES}")));
+    }
+    let case = if case_sensitive.0 { Case::Exact } else { Case::Ignored };
+    let query = search::Query { needle: Needle::new(&q, case), stream, from: from.unwrap_or(0), limit };
+    Ok(Json(search::run(&app, &job, query).await?))
 }
 
 async fn page(app: &App, job: &Job, from: u64, end: u64, limit: u64) -> Result<LogPage> {

@@ -39,6 +39,8 @@ pub(super) struct Extent {
     pub(super) gap_bytes: u64,
     /// Bytes that are still there.
     pub(super) kept: u64,
+    /// Bytes that they take as they are stored.
+    pub(super) stored: u64,
 }
 
 fn unsigned(value: i64) -> u64 {
@@ -94,16 +96,22 @@ pub(super) async fn append_more(conn: &mut Conn<'_>, job_id: JobId, rows: &[Row]
 
 /// How far the log of a job goes.
 pub(super) async fn extent(conn: &mut Conn<'_>, job_id: JobId) -> Result<Extent, DbError> {
-    let (finish, gap_bytes, kept) = conn
+    let (finish, gap_bytes, kept, stored) = conn
         .query(sql!(
             "select coalesce(max(finish), 0), cast(coalesce(sum(gap_bytes), 0) as bigint), \
-             cast(coalesce(sum(case when encoding = 2 then 0 else finish - start end), 0) as bigint) \
+             cast(coalesce(sum(case when encoding = 2 then 0 else finish - start end), 0) as bigint), \
+             cast(coalesce(sum(length(data)), 0) as bigint) \
              from job_log where job_id = $1"
         ))
         .bind(job_id.to_string())
-        .fetch_one::<(i64, i64, i64)>()
+        .fetch_one::<(i64, i64, i64, i64)>()
         .await?;
-    Ok(Extent { finish: unsigned(finish), gap_bytes: unsigned(gap_bytes), kept: unsigned(kept) })
+    Ok(Extent {
+        finish: unsigned(finish),
+        gap_bytes: unsigned(gap_bytes),
+        kept: unsigned(kept),
+        stored: unsigned(stored),
+    })
 }
 
 /// The first segment that begins at `from` or later, without its data: start, finish, and whether it was dropped.

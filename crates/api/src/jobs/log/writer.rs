@@ -245,11 +245,12 @@ async fn commit(hub: &Hub, stored: &[Stored]) -> Result<Vec<Option<Growth>>, DbE
 
 async fn append(conn: &mut Conn<'_>, part: &Stored, now: Timestamp) -> Result<Option<Growth>, DbError> {
     let job_id = part.live.job_id;
-    let mut growth = Growth { finish: 0, gap_bytes: 0, kept: 0, dropped: 0 };
+    let mut growth = Growth { finish: 0, gap_bytes: 0, kept: 0, dropped: 0, room: part.live.room() };
     for row in &part.rows {
         growth.finish = row.finish;
         growth.gap_bytes = growth.gap_bytes.saturating_add(row.gap_bytes);
         growth.kept = growth.kept.saturating_add(row.kept());
+        growth.room = growth.room.saturating_add(u64::try_from(row.data.len()).unwrap_or(u64::MAX));
     }
     let Some((first, more)) = part.rows.split_first() else { return Ok(Some(growth)) };
     if !store::append(conn, job_id, first.clone()).await? {
@@ -258,6 +259,9 @@ async fn append(conn: &mut Conn<'_>, part: &Stored, now: Timestamp) -> Result<Op
     store::append_more(conn, job_id, more).await?;
     let kept = part.live.kept().saturating_add(growth.kept);
     growth.dropped = limit::shorten(conn, job_id, kept, limit::KEPT, now).await?;
+    if growth.dropped > 0 {
+        growth.room = store::extent(conn, job_id).await?.stored;
+    }
     Ok(Some(growth))
 }
 
