@@ -81,6 +81,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account/operator-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My keys that sign jobs, newest first */
+        get: operations["operator_keys_list"];
+        put?: never;
+        /**
+         * Register a key that I sign jobs with
+         * @description A host takes its signatures only when its own policy file lists the key in `operators`.
+         */
+        post: operations["operator_keys_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/operator-keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove one of my keys */
+        delete: operations["operator_keys_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/account/password": {
         parameters: {
             query?: never;
@@ -300,6 +338,120 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/job-batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List batches, newest first. */
+        get: operations["job_batches_list"];
+        put?: never;
+        /**
+         * Run something on several servers, in waves.
+         * @description Which servers the selector means is fixed now. An empty selector is an error; every server needs `all: true`. A wave
+         *     begins when all jobs of the one before have ended. When more than `max_failures` jobs ended otherwise than
+         *     `succeeded`, the batch halts: nothing more is begun, jobs that were not sent are taken back.
+         */
+        post: operations["job_batches_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/job-batches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One batch. */
+        get: operations["job_batches_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/job-batches/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a batch for good: nothing more is begun, and jobs that run are cancelled. */
+        post: operations["job_batches_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/job-batches/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a batch.
+         * @description Nothing more is begun; jobs that were not sent are taken back, those that run go on.
+         */
+        post: operations["job_batches_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/job-batches/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with a batch that was paused or has halted.
+         * @description Failures up to now do not count any more towards `max_failures`.
+         */
+        post: operations["job_batches_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/job-batches/{id}/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What became of each server of a batch, in the order of its waves. */
+        get: operations["job_batches_servers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs": {
         parameters: {
             query?: never;
@@ -385,6 +537,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{id}/log/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search the log of a job.
+         * @description Finds a plain text line by line, in each stream for itself. One answer looks through at most 32 MiB; send `next_from` as
+         *     `from` to go on until `complete`. While the job runs, `complete` stays false, and `next_from` is where the log ends for now.
+         *     Bytes that the log does not have any more are not searched.
+         */
+        get: operations["jobs_log_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{id}/retry": {
         parameters: {
             query?: never;
@@ -396,6 +570,44 @@ export interface paths {
         put?: never;
         /** Run a job that has ended once more, as a new job. */
         post: operations["jobs_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{id}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give an operator's signature to a job that waits for one */
+        post: operations["jobs_sign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{id}/signing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an operator has to sign before a job may run
+         * @description Sign exactly the bytes of `op_body`: `ssh-keygen -Y sign -n roadstead-job -f KEY`, or `roadstead sign`, which shows
+         *     first what it says. 404 when the server's policy asks for no signature.
+         */
+        get: operations["jobs_signing"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -521,6 +733,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/servers/{id}/restrictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set what the hub forbids itself on a server.
+         * @description The host writes the rules down and obeys them besides its own policy file, whoever holds the hub's database. Rules can
+         *     be taken back here by setting others, `{}` for none; what the host's own file forbids stays forbidden. A server that
+         *     is away is told when it connects: `restrictions.in_force` says whether it has been.
+         */
+        put: operations["servers_restrict"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/servers/{id}/revoke": {
         parameters: {
             query?: never;
@@ -535,6 +769,27 @@ export interface paths {
          * @description The live connection is closed within a second. The server keeps its history and can be enrolled again.
          */
         post: operations["servers_revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/servers/{id}/rotate-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace a server's agent token.
+         * @description The old token stays good until the agent has connected with the new one; then it is dead. This happens by itself every
+         *     30 days. 409 `server_offline` when the server is not connected.
+         */
+        post: operations["servers_rotate_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -607,6 +862,17 @@ export interface components {
             target: string;
             /** @description Semantic version. */
             version: string;
+        };
+        /** @description The agent's credential; the token itself is nowhere. */
+        AgentToken: {
+            /** @description When it was issued. */
+            issued_at: components["schemas"]["Timestamp"];
+            rotation: components["schemas"]["AgentTokenRotation"] | null;
+        };
+        /** @description A token that waits to take the place of the present one. */
+        AgentTokenRotation: {
+            /** @description When it was sent. */
+            started_at: components["schemas"]["Timestamp"];
         };
         /** @description The agent's own footprint. */
         AgentUsage: {
@@ -736,6 +1002,10 @@ export interface components {
             env?: {
                 [key: string]: string;
             } | null;
+            /** @description As `env`, but the values are secrets of at least 6 bytes: they are never shown, and the log has `***` in their place. */
+            secret_env?: {
+                [key: string]: string;
+            } | null;
             /** @description Written to standard input, which is closed afterwards. */
             stdin?: string | null;
             /** @description User to run as; root when absent. */
@@ -848,6 +1118,8 @@ export interface components {
         /** @description A job as the API shows it. */
         Job: {
             args: components["schemas"]["ExecArgs"];
+            /** @description The batch that made it. */
+            batch_id: string | null;
             cancel_requested_at: components["schemas"]["Timestamp"] | null;
             created_at: components["schemas"]["Timestamp"];
             created_by: components["schemas"]["JobCreator"];
@@ -857,6 +1129,8 @@ export interface components {
              */
             duration_ms: number | null;
             error: components["schemas"]["JobError"] | null;
+            /** @description No other job runs beside it. */
+            exclusive: boolean;
             /**
              * Format: int64
              * @description Exit code of the main process, where it ended by itself.
@@ -869,6 +1143,7 @@ export interface components {
             id: string;
             /** @description `exec`. */
             kind: string;
+            limits: components["schemas"]["JobLimits"] | null;
             log: components["schemas"]["JobLogSize"];
             /** @description Typed by kind; `exec` has none. */
             result: Record<string, never> | null;
@@ -890,10 +1165,208 @@ export interface components {
             /** Format: int32 */
             timeout_s: number;
         };
+        /** @description A batch as the API shows it. */
+        JobBatch: {
+            args: Record<string, never>;
+            counts: components["schemas"]["JobBatchCounts"];
+            created_at: components["schemas"]["Timestamp"];
+            created_by: components["schemas"]["JobCreator"];
+            exclusive: boolean;
+            /**
+             * Format: int32
+             * @description How long each job may wait for its server, from the moment in which it is made.
+             */
+            expires_in_s: number;
+            finished_at: components["schemas"]["Timestamp"] | null;
+            halt: components["schemas"]["JobBatchHalt"] | null;
+            /** Format: uuid */
+            id: string;
+            kind: string;
+            limits: Record<string, never> | null;
+            next_wave_at: components["schemas"]["Timestamp"] | null;
+            selector: components["schemas"]["ServerSelector"];
+            state: components["schemas"]["JobBatchState"];
+            strategy: components["schemas"]["JobBatchStrategy"];
+            /** Format: int32 */
+            timeout_s: number;
+            /**
+             * Format: int64
+             * @description The wave that is under way, from 0.
+             */
+            wave: number;
+            /** Format: int64 */
+            waves: number;
+        };
+        /** @description How many servers of a batch stand where. */
+        JobBatchCounts: {
+            /**
+             * Format: int64
+             * @description With a job that has not ended.
+             */
+            active: number;
+            /**
+             * Format: int64
+             * @description With a job that ended otherwise.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description With a job that succeeded.
+             */
+            succeeded: number;
+            /** Format: int64 */
+            total: number;
+            /**
+             * Format: int64
+             * @description Not begun.
+             */
+            waiting: number;
+        };
+        /** @description Body of `POST /v1/job-batches`. */
+        JobBatchCreate: {
+            /** @description Arguments of the kind, as for a single job. */
+            args: Record<string, never>;
+            /** @description No other job may run beside it on its server. */
+            exclusive?: boolean;
+            /**
+             * Format: int32
+             * @description Seconds each job may wait for its server, 1 to 2592000; 3600 unless told.
+             */
+            expires_in_s?: number | null;
+            /** @description `exec`: run a command line or an argument vector. */
+            kind: string;
+            limits?: components["schemas"]["JobLimits"] | null;
+            /** @description Which servers; exactly one of its fields. */
+            selector: components["schemas"]["JobBatchSelector"];
+            /** @description In which portions, and when to stop; all at once, halting at the first failure, unless told. */
+            strategy?: components["schemas"]["JobBatchStrategyCreate"];
+            /**
+             * Format: int32
+             * @description Seconds each job may run, 1 to 604800; 3600 unless told.
+             */
+            timeout_s?: number | null;
+        };
+        /** @description Why a batch stands still. */
+        JobBatchHalt: {
+            /**
+             * Format: int64
+             * @description Jobs that failed since it was made or resumed.
+             */
+            failures: number;
+            /** @description For people. */
+            message: string;
+        };
+        /** @description The job of a server in a batch. */
+        JobBatchJob: {
+            /** Format: int64 */
+            duration_ms: number | null;
+            error: components["schemas"]["JobError"] | null;
+            /** Format: int64 */
+            exit_code: number | null;
+            finished_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: uuid
+             * @description The job; null where it could not be made.
+             */
+            id: string | null;
+            started_at: components["schemas"]["Timestamp"] | null;
+            /** @description As in the job; the row of a job that was removed for its age still says so. */
+            state: string;
+        };
+        /** @description Which servers. An empty selector is an error, never everything. */
+        JobBatchSelector: {
+            /** @description Every server of the workspace; only `true` means so. */
+            all?: boolean | null;
+            /** @description Every server that has all of these labels. */
+            labels?: {
+                [key: string]: string;
+            } | null;
+            /** @description These servers, in this order. */
+            server_ids?: string[] | null;
+        };
+        /** @description A server of a batch, as the API shows it. */
+        JobBatchServer: {
+            job: components["schemas"]["JobBatchJob"] | null;
+            /**
+             * Format: uuid
+             * @description The server; it may be gone.
+             */
+            server_id: string;
+            /** @description Its name when the batch was made. */
+            server_name: string;
+            /**
+             * Format: int64
+             * @description The wave it belongs to, from 0.
+             */
+            wave: number;
+        };
+        /**
+         * @description Where a batch stands.
+         * @enum {string}
+         */
+        JobBatchState: "running" | "paused" | "halted" | "succeeded" | "failed" | "cancelled";
+        /** @description In which portions a batch goes on, and when it stops. */
+        JobBatchStrategy: {
+            /**
+             * Format: int32
+             * @description Such a part of all servers in each wave, percent, rounded up.
+             */
+            batch_percent: number | null;
+            /**
+             * Format: int32
+             * @description So many servers in each wave after that.
+             */
+            batch_size: number | null;
+            /**
+             * Format: int32
+             * @description So many servers first, alone.
+             */
+            canary: number | null;
+            /**
+             * Format: int32
+             * @description So many jobs may fail; one more halts the batch.
+             */
+            max_failures: number;
+            /**
+             * Format: int32
+             * @description Seconds between the end of a wave and the start of the next one.
+             */
+            pause_s: number;
+        };
+        /** @description In which portions, and when to stop. */
+        JobBatchStrategyCreate: {
+            /**
+             * Format: int32
+             * @description Such a part of all servers in each wave, percent; instead of `batch_size`.
+             */
+            batch_percent?: number | null;
+            /**
+             * Format: int32
+             * @description So many servers in each wave after that; all that are left unless told.
+             */
+            batch_size?: number | null;
+            /**
+             * Format: int32
+             * @description So many servers first, alone.
+             */
+            canary?: number | null;
+            /**
+             * Format: int32
+             * @description So many jobs may fail; one more halts the batch. 0 unless told.
+             */
+            max_failures?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds between the end of a wave and the start of the next one, at most 86400; 0 unless told.
+             */
+            pause_s?: number | null;
+        };
         /** @description Body of `POST /v1/jobs`. */
         JobCreate: {
             /** @description Arguments of the kind. */
             args: components["schemas"]["ExecArgs"];
+            /** @description No other job may run beside it; others wait. */
+            exclusive?: boolean;
             /**
              * Format: int32
              * @description Seconds it may wait for its server, 1 to 2592000; 86400 unless told.
@@ -901,6 +1374,7 @@ export interface components {
             expires_in_s?: number | null;
             /** @description `exec`: run a command line or an argument vector. */
             kind: string;
+            limits?: components["schemas"]["JobLimits"] | null;
             /**
              * Format: uuid
              * @description Where to run it.
@@ -928,6 +1402,34 @@ export interface components {
             /** @description For people. */
             message: string;
         };
+        /** @description What a job may take of its server; what is absent is not limited. */
+        JobLimits: {
+            /**
+             * Format: int32
+             * @description Processor time, in percent of one processor: 150 is one and a half.
+             */
+            cpu_percent?: number | null;
+            /**
+             * Format: int32
+             * @description Share of the disks beside others, which have 100.
+             */
+            io_weight?: number | null;
+            /**
+             * Format: int64
+             * @description Memory of all its processes, bytes.
+             */
+            memory_bytes?: number | null;
+            /**
+             * Format: int32
+             * @description Scheduling priority, -20 (first) to 19 (last).
+             */
+            nice?: number | null;
+            /**
+             * Format: int32
+             * @description Processes and threads.
+             */
+            pids?: number | null;
+        };
         /** @description How much a job wrote. */
         JobLogSize: {
             /**
@@ -935,8 +1437,43 @@ export interface components {
              * @description Bytes of the log that are stored so far.
              */
             bytes: number;
+            expired_at?: components["schemas"]["Timestamp"] | null;
             /** @description Some output was dropped; the log says where. */
             truncated: boolean;
+        };
+        JobSign: {
+            /** @description What `ssh-keygen -Y sign` wrote, from its BEGIN to its END line. */
+            signature: string;
+        };
+        /** @description A signature that was given. */
+        JobSignature: {
+            /** @description When it was given. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Of the key, as `ssh-keygen -l` prints it. */
+            fingerprint: string;
+            /** @description What its owner calls the key. */
+            key_name: string;
+            /** @description Whose key it is. */
+            member: components["schemas"]["JobSigner"];
+        };
+        /** @description A member of the workspace. */
+        JobSigner: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+        };
+        /** @description What an operator needs to sign a job, and who has. */
+        JobSigning: {
+            /** Format: uuid */
+            job_id: string;
+            /** @description What `ssh-keygen -Y sign -n` needs: `roadstead-job`. */
+            namespace: string;
+            /** @description What is signed, byte for byte: a JSON text. */
+            op_body: string;
+            /** @description Keys that the host's policy lists, as its agent last said. */
+            operators: components["schemas"]["PolicyOperator"][];
+            /** @description Signatures that were given. */
+            signatures: components["schemas"]["JobSignature"][];
         };
         /**
          * @description The names of [`JobState`], for the API's document: the wire crate knows nothing of it.
@@ -1009,6 +1546,40 @@ export interface components {
             stream: components["schemas"]["LogStream"];
             /** @description The output. */
             text: string;
+        };
+        /** @description A line with occurrences of the text. */
+        LogMatch: {
+            /** @description When the line began, by the host's clock. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Bytes of the log before each occurrence; at most the first 100 of the line. */
+            matches: number[];
+            /**
+             * Format: int64
+             * @description Bytes of the log before the line, as far as its beginning was read.
+             */
+            offset: number;
+            stream: components["schemas"]["LogStream"];
+            /** @description The line, or 1 KiB of it around the first occurrence. */
+            text: string;
+            /**
+             * Format: int64
+             * @description Bytes of the log before `text`.
+             */
+            text_offset: number;
+            /** @description The line has more than `text` shows. */
+            truncated: boolean;
+        };
+        /** @description What a stretch of a log has. */
+        LogMatches: {
+            /** @description The job has ended and its log was searched to the end. */
+            complete: boolean;
+            /** @description Lines in the order of their first occurrence. */
+            data: components["schemas"]["LogMatch"][];
+            /**
+             * Format: int64
+             * @description Where to go on: what to send as `from`. An answer may be empty and yet not be the last.
+             */
+            next_from: number;
         };
         /** @description A part of a log. */
         LogPage: {
@@ -1116,6 +1687,30 @@ export interface components {
          * @description A password that somebody chooses: at least 12 characters.
          */
         NewPassword: string;
+        /** @description A registered key as its owner sees it. */
+        OperatorKey: {
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * @description As `ssh-keygen -l` prints it.
+             * @example SHA256:uNiVztksCsDhcc0u9e8BrpLWgq5WNeBrYy9Wl3BYWE4
+             */
+            fingerprint: string;
+            /** Format: uuid */
+            id: string;
+            /** @description What its owner calls it; the key's comment unless told. */
+            name: string;
+            /** @description The line for `operators` in a host's policy. */
+            public_key: string;
+        };
+        OperatorKeyCreate: {
+            /** @description What to call it; the key's comment unless told. */
+            name?: string | null;
+            /**
+             * @description The line of a `.pub` file; an ed25519 key.
+             * @example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE1p0w5iOfXxTGfB1nAvg4BYFfSJHhAeCnnG2XsSfvYc ada@laptop
+             */
+            public_key: string;
+        };
         /** @description One page of a list. */
         Page_AccountSession: {
             /** @description The items. */
@@ -1192,6 +1787,8 @@ export interface components {
             /** @description The items. */
             data: {
                 args: components["schemas"]["ExecArgs"];
+                /** @description The batch that made it. */
+                batch_id: string | null;
                 cancel_requested_at: components["schemas"]["Timestamp"] | null;
                 created_at: components["schemas"]["Timestamp"];
                 created_by: components["schemas"]["JobCreator"];
@@ -1201,6 +1798,8 @@ export interface components {
                  */
                 duration_ms: number | null;
                 error: components["schemas"]["JobError"] | null;
+                /** @description No other job runs beside it. */
+                exclusive: boolean;
                 /**
                  * Format: int64
                  * @description Exit code of the main process, where it ended by itself.
@@ -1213,6 +1812,7 @@ export interface components {
                 id: string;
                 /** @description `exec`. */
                 kind: string;
+                limits: components["schemas"]["JobLimits"] | null;
                 log: components["schemas"]["JobLogSize"];
                 /** @description Typed by kind; `exec` has none. */
                 result: Record<string, never> | null;
@@ -1236,6 +1836,81 @@ export interface components {
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
+        /** @description One page of a list. */
+        Page_JobBatch: {
+            /** @description The items. */
+            data: {
+                args: Record<string, never>;
+                counts: components["schemas"]["JobBatchCounts"];
+                created_at: components["schemas"]["Timestamp"];
+                created_by: components["schemas"]["JobCreator"];
+                exclusive: boolean;
+                /**
+                 * Format: int32
+                 * @description How long each job may wait for its server, from the moment in which it is made.
+                 */
+                expires_in_s: number;
+                finished_at: components["schemas"]["Timestamp"] | null;
+                halt: components["schemas"]["JobBatchHalt"] | null;
+                /** Format: uuid */
+                id: string;
+                kind: string;
+                limits: Record<string, never> | null;
+                next_wave_at: components["schemas"]["Timestamp"] | null;
+                selector: components["schemas"]["ServerSelector"];
+                state: components["schemas"]["JobBatchState"];
+                strategy: components["schemas"]["JobBatchStrategy"];
+                /** Format: int32 */
+                timeout_s: number;
+                /**
+                 * Format: int64
+                 * @description The wave that is under way, from 0.
+                 */
+                wave: number;
+                /** Format: int64 */
+                waves: number;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_JobBatchServer: {
+            /** @description The items. */
+            data: {
+                job: components["schemas"]["JobBatchJob"] | null;
+                /**
+                 * Format: uuid
+                 * @description The server; it may be gone.
+                 */
+                server_id: string;
+                /** @description Its name when the batch was made. */
+                server_name: string;
+                /**
+                 * Format: int64
+                 * @description The wave it belongs to, from 0.
+                 */
+                wave: number;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_OperatorKey: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                /**
+                 * @description As `ssh-keygen -l` prints it.
+                 * @example SHA256:uNiVztksCsDhcc0u9e8BrpLWgq5WNeBrYy9Wl3BYWE4
+                 */
+                fingerprint: string;
+                /** Format: uuid */
+                id: string;
+                /** @description What its owner calls it; the key's comment unless told. */
+                name: string;
+                /** @description The line for `operators` in a host's policy. */
+                public_key: string;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
         /**
          * Format: password
          * @description A password as somebody signing in sends it: of any shape, but bounded, since hashing costs.
@@ -1251,6 +1926,15 @@ export interface components {
         Policy: {
             /** @description Kinds refused although their tier is allowed. */
             denied_kinds: string[];
+            file: components["schemas"]["PolicyRules"] | null;
+            hub: components["schemas"]["PolicyRules"] | null;
+            /**
+             * Format: int64
+             * @description Which of the hub's changes the host has.
+             */
+            hub_seq?: number;
+            /** @description Keys whose signatures the host takes. */
+            operators?: components["schemas"]["PolicyOperator"][];
             /** @description Why the file cannot be read. */
             problem: string | null;
             /** @description Tiers that need an operator's signature. */
@@ -1259,6 +1943,41 @@ export interface components {
             source: components["schemas"]["PolicySource"];
             /** @description Tiers that are allowed at all: `read`, `typed`, `root`. */
             tiers: string[];
+        };
+        /** @description A key that a host's policy lists. */
+        PolicyOperator: {
+            /** @description The comment behind the key. */
+            comment: string;
+            /** @description As `ssh-keygen -l` prints it. */
+            fingerprint: string;
+        };
+        /** @description Rules about what the hub may do on a server. Absent means: everything; each list names what is allowed. */
+        PolicyRules: {
+            /**
+             * @description Kinds that are allowed.
+             * @default null
+             */
+            kinds: string[] | null;
+            /**
+             * @description Where working directories and files may lie.
+             * @default null
+             */
+            paths: string[] | null;
+            /**
+             * @description Powers that need an operator's signature.
+             * @default []
+             */
+            require_operator_signature: string[];
+            /**
+             * @description Powers that are allowed: `read`, `typed`, `root`.
+             * @default null
+             */
+            tiers: string[] | null;
+            /**
+             * @description Users that commands may run as.
+             * @default null
+             */
+            users: string[] | null;
         };
         /**
          * @description Where a host's policy comes from.
@@ -1335,9 +2054,12 @@ export interface components {
             project_id: string | null;
             /** @description When it was enrolled. */
             registered_at: components["schemas"]["Timestamp"];
+            restrictions: components["schemas"]["ServerRestrictions"] | null;
             spark?: components["schemas"]["Spark"] | null;
             /** @description Whether it can be reached. */
             status: components["schemas"]["ServerStatus"];
+            /** @description The agent's credential. */
+            token: components["schemas"]["AgentToken"];
             /**
              * Format: int64
              * @description Grows with each change that somebody made; `If-Match` compares it.
@@ -1369,6 +2091,18 @@ export interface components {
             /** @description Another name. */
             name?: string | null;
         };
+        /** @description What the hub forbids itself on a server. */
+        ServerRestrictions: {
+            /** @description The host has written them down and obeys; false until it has heard of them. */
+            in_force: boolean;
+            /** @description The rules. */
+            rules: components["schemas"]["PolicyRules"];
+            /**
+             * Format: int64
+             * @description Counts their changes.
+             */
+            seq: number;
+        };
         /** @description The newest sample in full. Without one, lists are empty and the rest is null. */
         ServerSample: {
             agent_usage: components["schemas"]["AgentUsage"] | null;
@@ -1383,6 +2117,19 @@ export interface components {
              * @description Processes on the host.
              */
             processes: number | null;
+        };
+        /** @description Which servers are meant. There is no empty one. */
+        ServerSelector: {
+            /** @description These, in this order. */
+            server_ids: string[];
+        } | {
+            /** @description Every one that has all of these labels. */
+            labels: {
+                [key: string]: string;
+            };
+        } | {
+            /** @description Every one of the workspace. */
+            all: boolean;
         };
         /**
          * @description Whether a server can be reached.
@@ -1626,6 +2373,79 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Readiness"];
                 };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    operator_keys_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OperatorKey"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    operator_keys_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperatorKeyCreate"];
+            };
+        };
+        responses: {
+            /** @description The key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperatorKey"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    operator_keys_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed; 404 when it is none of mine */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Error"];
         };
@@ -1934,11 +2754,196 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    job_batches_list: {
+        parameters: {
+            query?: {
+                /**
+                 * @description In these states only, separated by commas.
+                 * @example running,halted
+                 */
+                state?: string;
+                /** @description How many batches at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of batches */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JobBatch"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    job_batches_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobBatchCreate"];
+            };
+        };
+        responses: {
+            /** @description The batch */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobBatch"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    job_batches_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobBatch"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    job_batches_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobBatch"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    job_batches_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobBatch"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    job_batches_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobBatch"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    job_batches_servers: {
+        parameters: {
+            query?: {
+                /** @description Only those that stand there. */
+                state?: "waiting" | "active" | "succeeded" | "failed";
+                /** @description How many servers at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                /** @description The batch */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of servers with their jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JobBatchServer"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     jobs_list: {
         parameters: {
             query?: {
                 /** @description Of this server only. */
                 server_id?: string;
+                /** @description Of this batch only. */
+                batch_id?: string;
                 /**
                  * @description In these states only, separated by commas.
                  * @example running,queued
@@ -2077,6 +3082,41 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    jobs_log_search: {
+        parameters: {
+            query: {
+                /** @description The text, 1 to 256 bytes within one line. Not a pattern. */
+                q: string;
+                /** @description Tell upper from lower case. */
+                case_sensitive?: boolean;
+                /** @description In this stream only. */
+                stream?: components["schemas"]["LogStream"];
+                /** @description Byte of the log to start at: `next_from` of the answer before. */
+                from?: number;
+                /** @description Most lines of the answer, 1 to 200; 50 unless told. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lines with the text */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogMatches"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     jobs_retry: {
         parameters: {
             query?: never;
@@ -2096,6 +3136,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    jobs_sign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobSign"];
+            };
+        };
+        responses: {
+            /** @description The job, which waits for its turn now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    jobs_signing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What to sign, who may, who has */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobSigning"];
                 };
             };
             default: components["responses"]["Error"];
@@ -2377,6 +3469,34 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    servers_restrict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyRules"];
+            };
+        };
+        responses: {
+            /** @description The server */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     servers_revoke: {
         parameters: {
             query?: never;
@@ -2391,6 +3511,30 @@ export interface operations {
         responses: {
             /** @description The server */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    servers_rotate_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The server; `token.rotation` is null again once the new token is in use */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
