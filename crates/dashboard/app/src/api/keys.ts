@@ -11,6 +11,12 @@ export const keys = {
   jobs: () => ['jobs'] as const,
   jobLists: () => ['jobs', 'list'] as const,
   job: (id: string) => ['jobs', 'one', id] as const,
+  jobSigning: (id: string) => ['jobs', 'signing', id] as const,
+  batches: () => ['batches'] as const,
+  batchLists: () => ['batches', 'list'] as const,
+  batch: (id: string) => ['batches', 'one', id] as const,
+  batchServers: (id: string) => ['batches', 'servers', id] as const,
+  operatorKeys: () => ['operator-keys'] as const,
   audit: () => ['audit'] as const,
   sessions: () => ['sessions'] as const,
 };

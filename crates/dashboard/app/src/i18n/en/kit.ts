@@ -13,6 +13,7 @@ export const common = {
   none: 'None',
   optional: 'optional',
   remove: 'Remove',
+  remove_one: 'Remove {{name}}',
   retry: 'Retry',
   save: 'Save',
   show_choices: 'Show choices',
@@ -51,10 +52,10 @@ export const status = {
   },
   job: {
     queued: 'Queued',
-    awaiting_signature: 'Awaiting signature',
+    awaiting_signature: 'Needs signature',
     sent: 'Sent',
     running: 'Running',
-    reconciling: 'Reconnecting',
+    reconciling: 'Reconciling',
     succeeded: 'Succeeded',
     failed: 'Failed',
     cancelled: 'Cancelled',
@@ -63,6 +64,40 @@ export const status = {
     expired: 'Expired',
     lost: 'Lost',
     rejected: 'Rejected',
+  },
+  /** What each state means and what happens next. */
+  job_means: {
+    queued: 'Stored by the hub, and sent as soon as the server is there and it is this job’s turn.',
+    awaiting_signature:
+      'The server runs it only with the signature of one of its operators. It is sent once it is signed.',
+    sent: 'Handed to the agent. It runs as soon as the agent has confirmed it.',
+    running: 'The command runs on the server, whether or not anybody is connected.',
+    reconciling:
+      'The server is away or has not told yet how this job stands. Its end will be shown as soon as it is known.',
+    succeeded: 'The command ended by itself with exit code 0.',
+    failed: 'The command ended with an error.',
+    cancelled: 'It was cancelled. Every process of it has ended.',
+    timed_out: 'It ran longer than its time limit and was ended.',
+    interrupted: 'The machine went down while it ran. The command did not finish.',
+    expired: 'It was not started in time and was given up. Nothing ran.',
+    lost: 'How it ended cannot be known any more. It may have done part or all of its work.',
+    rejected: 'The server refused it. Nothing ran.',
+  },
+  batch: {
+    running: 'Running',
+    paused: 'Paused',
+    halted: 'Halted',
+    succeeded: 'Succeeded',
+    failed: 'Finished with failures',
+    cancelled: 'Cancelled',
+  },
+  batch_means: {
+    running: 'Its servers are worked through, wave by wave.',
+    paused: 'Somebody paused it. Nothing more is begun until it is resumed.',
+    halted: 'More servers failed than it allows. Nothing more is begun until somebody decides.',
+    succeeded: 'It ran on every server, and succeeded on each.',
+    failed: 'It ran on every server. Some failed, no more than it allows.',
+    cancelled: 'Somebody cancelled it. Servers that had not begun were left alone.',
   },
 } as const;
 
