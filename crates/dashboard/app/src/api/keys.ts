@@ -10,6 +10,8 @@ export const keys = {
   installToken: (id: string) => ['install-token', id] as const,
   jobs: () => ['jobs'] as const,
   jobLists: () => ['jobs', 'list'] as const,
+  /** What is asked about jobs that have not ended, besides lists. */
+  jobsUnfinished: () => ['jobs', 'unfinished'] as const,
   job: (id: string) => ['jobs', 'one', id] as const,
   jobSigning: (id: string) => ['jobs', 'signing', id] as const,
   batches: () => ['batches'] as const,

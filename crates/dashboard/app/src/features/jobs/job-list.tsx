@@ -63,10 +63,12 @@ export function JobList({ from, serverId }: JobListProps) {
         <Segmented<StateGroup | 'all'>
           label={t('jobs.filter_state')}
           value={search.state ?? 'all'}
-          options={(['all', 'active', 'succeeded', 'failed', 'cancelled'] as const).map((value) => ({
-            value,
-            label: t(`jobs.group.${value}`),
-          }))}
+          options={(['all', 'active', 'signature', 'succeeded', 'failed', 'cancelled'] as const).map(
+            (value) => ({
+              value,
+              label: t(`jobs.group.${value}`),
+            }),
+          )}
           onChange={(state) => change({ state: state === 'all' ? undefined : state })}
         />
         {!serverId && search.server && (

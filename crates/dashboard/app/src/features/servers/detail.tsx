@@ -183,7 +183,7 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
               {
                 link: { to: '/servers/$serverId', params },
                 label: t('servers.tab.metrics'),
-                active: !/\/(jobs|activity)$/.test(path),
+                active: !/\/(jobs|policy|activity)$/.test(path),
               },
               ...(mayReadJobs
                 ? [
@@ -194,6 +194,11 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
                     },
                   ]
                 : []),
+              {
+                link: { to: '/servers/$serverId/policy' as const, params },
+                label: t('servers.tab.policy'),
+                active: path.endsWith('/policy'),
+              },
               ...(mayReadAudit
                 ? [
                     {
