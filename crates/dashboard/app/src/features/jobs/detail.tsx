@@ -24,7 +24,7 @@ import { useMay } from '@/shell/session';
 import { commandOf, jobQuery, useJobActions, useServerName } from './data';
 import { JobDuration } from './job-list';
 import { limitFacts } from './limits';
-import { createLogModel, followLog } from './log-source';
+import { createLogModel, followLog, searchLog } from './log-source';
 import { SigningCard } from './signing/card';
 import { JobStanding } from './standing';
 import { hasSecrets } from './words';
@@ -217,7 +217,7 @@ function JobLog({ job }: { job: Job }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const hash = useLocation({ select: (location) => location.hash });
-  const [model] = useState(() => createLogModel(job, parseHash(hash)));
+  const [model, setModel] = useState(() => createLogModel(job, parseHash(hash)));
   const jobId = job.id;
   useEffect(() => {
     const stopping = new AbortController();
@@ -244,6 +244,8 @@ function JobLog({ job }: { job: Job }) {
               ? t('jobs.no_output_yet')
               : t('jobs.not_started_yet')
       }
+      searchWhole={(query, from, signal) => searchLog(jobId, query, from, signal)}
+      onReadFrom={(offset) => setModel(createLogModel(job, { unit: 'byte', first: offset, last: offset }))}
       className="min-h-72 flex-1"
     />
   );
