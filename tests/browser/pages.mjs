@@ -4,8 +4,8 @@
 export function pagesOf(mock) {
   const server = mock.servers.find((one) => one.status === 'online');
   const offline = mock.servers.find((one) => one.status === 'offline');
-  const running = mock.jobs.find((job) => job.state === 'running');
-  const timedOut = mock.jobs.find((job) => job.state === 'timed_out');
+  const running = mock.jobs.find((job) => job.args.command.startsWith('./deploy.sh'));
+  const timedOut = mock.jobs.findLast((job) => job.state === 'timed_out');
   return [
     { name: 'overview', path: '/', ready: (page) => page.getByRole('heading', { name: 'Latest jobs' }) },
     { name: 'servers', path: '/servers', ready: (page) => page.getByText(server.name, { exact: true }) },

@@ -108,7 +108,11 @@ export class Batches {
       batch.finished_at = iso(Date.now());
       for (const row of batch.rows) if (row.job && isActive(row.job)) this.mock.finishJob(row.job, 'cancelled', null);
     }
-    if (to === 'running') this.begin(batch);
+    if (to === 'running') {
+      this.begin(batch);
+      // A wave that had ended when it was held gives way to the next.
+      if (this.view(batch).counts.active === 0) this.weigh(batch);
+    }
     this.changed(batch);
     return this.view(batch);
   }

@@ -20,7 +20,7 @@ export function Segmented<V extends string>({
     <fieldset
       aria-label={label}
       className={cx(
-        'inline-flex max-w-full overflow-x-auto rounded-md border border-line-strong bg-surface p-0.5 [scrollbar-width:none]',
+        'inline-flex min-w-0 max-w-full overflow-x-auto rounded-md border border-line-strong bg-surface p-0.5 [scrollbar-width:none]',
         className,
       )}
     >

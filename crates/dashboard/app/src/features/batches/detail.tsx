@@ -21,7 +21,7 @@ import { useMay } from '@/shell/session';
 import { type BatchAction, batchQuery, useBatchAction } from './data';
 import { ResultMatrix } from './matrix';
 import { BatchBar, BatchCounts, WaveSteps } from './progress';
-import { selectorInWords, strategyInWords } from './strategy';
+import { haltWords, selectorInWords, strategyInWords } from './strategy';
 
 export function BatchPage() {
   const { batchId } = useParams({ from: '/inside/batches/$batchId' });
@@ -63,7 +63,6 @@ function KnownBatch({ batch }: { batch: JobBatch }) {
 
 function BatchHeader({ batch, command }: { batch: JobBatch; command: string }) {
   const facts: (readonly [string, ReactNode])[] = [
-    [t('batches.where'), selectorInWords(batch.selector)],
     [t('batches.strategy'), strategyInWords(batch.strategy)],
     [t('jobs.column.by'), batch.created_by.name ?? '–'],
     [t('batches.column.created'), <Time key="c" at={batch.created_at} look="date" />],
@@ -83,7 +82,8 @@ function BatchHeader({ batch, command }: { batch: JobBatch; command: string }) {
         <Link to="/batches" className="hover:text-fg">
           {t('batches.title')}
         </Link>
-        <ChevronRight aria-hidden className="size-3.5" />
+        <ChevronRight aria-hidden className="size-3.5 shrink-0" />
+        <span className="truncate">{selectorInWords(batch.selector)}</span>
       </div>
       <div className="mt-1 flex flex-wrap items-center gap-x-3 gap-y-2">
         <div className="flex min-w-0 flex-1 basis-64 items-center gap-3">
@@ -115,15 +115,22 @@ function Standing({ batch }: { batch: JobBatch }) {
       <div className="mb-4">
         <Notice icon={OctagonPause} tone="bad">
           <p className="font-medium">{t('batches.halted_title', { count: failures })}</p>
-          {batch.halt?.message && <p>{sentence(batch.halt.message)}</p>}
-          <p>{t('batches.halted_what')}</p>
-          <p className="mt-1">
-            <Link to="." search={{ show: 'failed' }} className="underline underline-offset-2" replace>
-              {t('batches.halted_look')}
-            </Link>
-            {'. '}
-            {t('batches.halted_again')}
-          </p>
+          <div className="text-fg-2">
+            {batch.halt?.message && <p>{sentence(batch.halt.message)}</p>}
+            <p>{t('batches.halted_what')}</p>
+            <p className="mt-1">
+              <Link
+                to="."
+                search={{ show: 'failed' }}
+                className="text-fg underline underline-offset-2"
+                replace
+              >
+                {t('batches.halted_look')}
+              </Link>
+              {'. '}
+              {batch.counts.waiting > 0 && t('batches.halted_again')}
+            </p>
+          </div>
         </Notice>
       </div>
     );
@@ -216,12 +223,8 @@ function Actions({ batch }: { batch: JobBatch }) {
         t('batches.resume_title'),
         t('batches.resume'),
         <p>
-          {batch.state === 'halted'
-            ? t('batches.resume_explain_halted', {
-                count: batch.counts.waiting,
-                most: batch.strategy.max_failures ?? 0,
-              })
-            : t('batches.resume_explain_paused', { count: batch.counts.waiting })}
+          {t('batches.resume_explain', { count: batch.counts.waiting })}{' '}
+          {batch.state === 'halted' && t('batches.resume_explain_halted')} {haltWords(batch.strategy)}
         </p>,
       )}
       {dialog(

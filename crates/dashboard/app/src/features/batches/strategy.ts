@@ -39,7 +39,8 @@ function isOneWave({ canary, batch_size, batch_percent }: BatchStrategy): boolea
   return !canary && batch_size == null && batch_percent == null;
 }
 
-function haltWords(strategy: BatchStrategy | null): string {
+/** When it stops by itself. */
+export function haltWords(strategy: BatchStrategy | null): string {
   const most = strategy?.max_failures ?? 0;
   return most === 0 ? t('batches.plan.halt_first') : t('batches.plan.halt_more', { most: count(most) });
 }

@@ -235,18 +235,19 @@ function JobLog({ job }: { job: Job }) {
         void navigate({ to: '.', hash: next, replace: true, resetScroll: false, hashScrollIntoView: false })
       }
       downloadUrl={`/v1/jobs/${jobId}/log?download=1`}
-      empty={
-        job.log.removed_at
-          ? t('jobs.log_gone')
-          : isFinished(job.state)
-            ? t('jobs.no_output')
-            : job.state === 'running'
-              ? t('jobs.no_output_yet')
-              : t('jobs.not_started_yet')
-      }
+      empty={emptyLog(job)}
       searchWhole={(query, from, signal) => searchLog(jobId, query, from, signal)}
       onReadFrom={(offset) => setModel(createLogModel(job, { unit: 'byte', first: offset, last: offset }))}
       className="min-h-72 flex-1"
     />
   );
+}
+
+/** Why there is nothing to read, now or for good. */
+function emptyLog(job: Job): string {
+  if (job.log.removed_at) return t('jobs.log_gone');
+  if (!isFinished(job.state)) {
+    return job.state === 'running' ? t('jobs.no_output_yet') : t('jobs.not_started_yet');
+  }
+  return job.started_at === null ? t('jobs.never_ran') : t('jobs.no_output');
 }

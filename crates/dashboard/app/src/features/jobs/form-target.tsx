@@ -121,35 +121,23 @@ function Plan({ form }: { form: RunFormState }) {
         }))}
         onChange={(plan) => set('plan', plan)}
       />
-      <div className="grid grid-cols-2 items-start gap-4 sm:grid-cols-4">
+      <div className="grid grid-cols-2 items-start gap-4 sm:grid-cols-[1fr_2fr_1.3fr_1.3fr]">
         {values.plan === 'waves' && (
           <>
-            <Field label={t('jobs.form.canary')} error={errors.canary}>
+            <Field label={t('jobs.form.canary')} error={errors.canary} className="col-span-2 sm:col-auto">
               <Input
                 inputMode="numeric"
                 value={values.canary}
                 onChange={(event) => set('canary', event.target.value)}
               />
             </Field>
-            <div className="flex items-end gap-1">
-              <Field label={t('jobs.form.batch_size')} error={errors.batch_size} className="min-w-0 flex-1">
-                <Input
-                  inputMode="numeric"
-                  value={values.batch_size}
-                  onChange={(event) => set('batch_size', event.target.value)}
-                />
-              </Field>
-              <Segmented
-                label={t('jobs.form.batch_unit')}
-                className={errors.batch_size ? 'self-start mt-6' : undefined}
-                value={values.batch_unit}
-                options={[
-                  { value: 'servers', label: t('jobs.form.unit_servers') },
-                  { value: 'percent', label: '%' },
-                ]}
-                onChange={(unit) => set('batch_unit', unit)}
-              />
-            </div>
+            <Field
+              label={t('jobs.form.batch_size')}
+              error={errors.batch_size}
+              className="col-span-2 sm:col-auto"
+            >
+              <NumberWithUnit form={form} />
+            </Field>
             <Field label={t('jobs.form.pause')}>
               <Select
                 label={t('jobs.form.pause')}
@@ -173,6 +161,31 @@ function Plan({ form }: { form: RunFormState }) {
       </div>
       <Preview form={form} strategy={strategy} />
     </fieldset>
+  );
+}
+
+/** The number of a wave and what it counts, in one line. */
+function NumberWithUnit({ form: { values, set }, ...control }: { form: RunFormState } & PickerControl) {
+  return (
+    <div className="flex gap-1.5">
+      <Input
+        {...control}
+        inputMode="numeric"
+        value={values.batch_size}
+        className="min-w-0 flex-1"
+        onChange={(event) => set('batch_size', event.target.value)}
+      />
+      <Segmented
+        label={t('jobs.form.batch_unit')}
+        className="shrink-0"
+        value={values.batch_unit}
+        options={[
+          { value: 'servers', label: t('jobs.form.unit_servers') },
+          { value: 'percent', label: '%' },
+        ]}
+        onChange={(unit) => set('batch_unit', unit)}
+      />
+    </div>
   );
 }
 

@@ -62,6 +62,8 @@ function KnownServer({ server }: { server: ServerDetail }) {
   const navigate = useNavigate();
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const live = useLive(server);
+  // The tab says it itself, and more.
+  const isPolicyTab = useRouterState({ select: (state) => state.location.pathname.endsWith('/policy') });
   const close = () => setDialog(null);
   return (
     <>
@@ -87,7 +89,7 @@ function KnownServer({ server }: { server: ServerDetail }) {
             </Notice>
           </div>
         )}
-        {server.policy?.problem && (
+        {server.policy?.problem && !isPolicyTab && (
           <div className="mb-5">
             <Notice icon={ShieldAlert}>
               {t('servers.policy_problem', { problem: server.policy.problem })}

@@ -44,7 +44,6 @@ export const batches = {
   halted_title_one: 'Halted: {{count}} server failed, more than the batch allows.',
   halted_title_other: 'Halted: {{count}} servers failed, more than the batch allows.',
   halted_what: 'Nothing more is begun. Jobs that had not been sent were taken back; those that run go on.',
-  last_wave: 'Last wave',
   matrix: 'Results by server',
   next_wave: 'The next wave begins',
   none_body:
@@ -78,12 +77,9 @@ export const batches = {
   },
   progress: '{{succeeded}} succeeded, {{failed}} failed, {{active}} active, {{waiting}} waiting',
   resume: 'Resume',
-  resume_explain_halted_one:
-    'The batch goes on with the {{count}} server that waits, and halts again when more than {{most}} of them fail. What failed stays failed.',
-  resume_explain_halted_other:
-    'The batch goes on with the {{count}} servers that wait, and halts again when more than {{most}} of them fail. What failed stays failed.',
-  resume_explain_paused_one: 'The batch goes on with the {{count}} server that waits.',
-  resume_explain_paused_other: 'The batch goes on with the {{count}} servers that wait.',
+  resume_explain_halted: 'What failed stays failed, and failures are counted from zero again.',
+  resume_explain_one: 'The batch goes on with the {{count}} server that waits.',
+  resume_explain_other: 'The batch goes on with the {{count}} servers that wait.',
   resume_title: 'Resume this batch?',
   resumed_done: 'The batch goes on.',
   selector: {
@@ -92,7 +88,6 @@ export const batches = {
     chosen_other: '{{count}} chosen servers',
     labels: 'Labels {{labels}}',
   },
-  state_of: 'Batch: {{state}}',
   strategy: 'Plan',
   title: 'Batches',
   wave_of: 'Wave {{wave}} of {{waves}}',

@@ -102,7 +102,7 @@ export const jobs = {
     all_confirm: 'Run it on every server of this workspace',
     all_confirm_count_one: 'Run it on the one server of this workspace',
     all_confirm_count_other: 'Run it on all {{shown}} servers of this workspace',
-    all_hint: 'Those that are enrolled until then are included.',
+    all_hint: 'The list is made when you press Run; servers that come later are not included.',
     all_required: 'Confirm that you mean all of them',
     argv: 'Program and arguments',
     argv_hint: 'One argument per line, the program first. No shell is involved, so nothing needs quoting.',
@@ -168,7 +168,7 @@ export const jobs = {
     secret_value_of: 'Value of secret variable {{number}}',
     secrets: 'Secret variables',
     secrets_body:
-      'Given to the command as environment variables. Their values stand as *** in the log, and are never shown again, to nobody.',
+      'Given to the command as environment variables. Their values stand as *** in the log, and are never shown again.',
     server_placeholder: 'Choose a server…',
     server_required: 'Choose a server',
     servers: 'Servers',
@@ -223,6 +223,7 @@ export const jobs = {
   log_removed_more: 'Logs are kept up to a total size; what the job did and how it ended stays.',
   log_truncated:
     'Part of the output is missing: the log grew beyond its limit, so its middle was dropped. The place is marked in the log.',
+  never_ran: 'Nothing ran, so there is no output.',
   no_output: 'The job wrote nothing.',
   no_output_yet: 'Nothing written yet…',
   none_body: 'A job is one command on one server. Run one, and watch its output arrive.',

@@ -55,8 +55,10 @@ function InForce({ server }: { server: ServerDetail }) {
         ) : policy.source === 'unreadable' ? (
           <Notice icon={ShieldAlert} tone="bad">
             <p className="font-medium">{t('policy.unreadable')}</p>
-            {policy.problem && <p className="font-mono text-xs">{policy.problem}</p>}
-            <p>{t('policy.unreadable_next')}</p>
+            <div className="text-fg-2">
+              {policy.problem && <p className="font-mono text-xs">{policy.problem}</p>}
+              <p>{t('policy.unreadable_next')}</p>
+            </div>
           </Notice>
         ) : (
           <>
