@@ -56,6 +56,8 @@ export function batchServersQuery(id: string, state: RowState | undefined) {
         }),
       ),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    // Rows move from one filter to another while a batch runs: what was read under another one is old.
+    staleTime: 0,
   });
 }
 

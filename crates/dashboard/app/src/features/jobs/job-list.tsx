@@ -165,7 +165,7 @@ function JobRows({ jobs, withServer }: JobTableProps) {
     <Table label={t('jobs.title')} className="table-fixed">
       <thead>
         <tr>
-          <Th className="w-32">{t('jobs.column.state')}</Th>
+          <Th className="w-40">{t('jobs.column.state')}</Th>
           <Th>{t('jobs.column.command')}</Th>
           {withServer && <Th className="hidden w-44 md:table-cell">{t('jobs.column.server')}</Th>}
           <Th className="hidden w-28 text-right sm:table-cell">{t('jobs.column.duration')}</Th>
