@@ -146,16 +146,16 @@ export class Batches {
     const failures = counts.failed - batch.forgiven;
     const most = batch.strategy.max_failures ?? 0;
     const isOver = counts.waiting === 0 && counts.active === 0;
-    if (failures > most && !isOver && batch.state === 'running') {
+    if (failures > most && batch.state === 'running') {
       batch.state = 'halted';
-      batch.halt = { failures, message: `${failures} of ${counts.total - counts.waiting} servers failed, and at most ${most} may` };
+      batch.halt = { failures, message: `${failures} jobs failed where ${most} may; nothing more is begun` };
       // What was not sent is taken back.
       for (const row of batch.rows) {
         if (row.job?.state !== 'queued') continue;
         this.mock.finishJob(row.job, 'cancelled', null);
         row.job = null;
       }
-    } else if (isOver) {
+    } else if (isOver && batch.state === 'running') {
       batch.state = counts.failed > 0 ? 'failed' : 'succeeded';
       batch.finished_at = iso(Date.now());
     } else if (batch.state === 'running' && batch.rows.every((row) => row.wave !== batch.wave || (row.job && !isActive(row.job)))) {

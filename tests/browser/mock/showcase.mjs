@@ -80,7 +80,7 @@ function haltedBatch(mock, online, jobs) {
   end(batch.rows[2], 'failed', 100);
   end(batch.rows[3], 'rejected', null, { code: 'policy_denied', message: 'the policy of this server does not allow commands as root' });
   batch.rows[3].job.duration_ms = null;
-  Object.assign(batch, { state: 'halted', wave: 1, halt: { failures: 2, message: '2 of 4 servers failed, and at most 0 may' } });
+  Object.assign(batch, { state: 'halted', wave: 1, halt: { failures: 2, message: '2 jobs failed where 0 may; nothing more is begun' } });
   return batch;
 }
 

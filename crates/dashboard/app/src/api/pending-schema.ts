@@ -134,9 +134,11 @@ export interface BatchServer {
   server_id: string;
   server_name: string;
   wave: number;
+  /** Its `id` is null where the job could not be made. */
   job:
-    | (Pick<Job, 'id' | 'state' | 'exit_code' | 'error' | 'started_at' | 'finished_at' | 'duration_ms'> &
-        Record<never, never>)
+    | (Pick<Job, 'state' | 'exit_code' | 'error' | 'started_at' | 'finished_at' | 'duration_ms'> & {
+        id: string | null;
+      })
     | null;
 }
 

@@ -10,9 +10,9 @@ import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
 import { CopyIcon } from '@/kit/copy-button';
 import { ConfirmDialog } from '@/kit/dialog';
-import { duration } from '@/kit/format';
+import { count, duration } from '@/kit/format';
 import { useDocumentTitle } from '@/kit/page';
-import { ErrorState, Notice, Skeleton, sentence } from '@/kit/states';
+import { ErrorState, Notice, Skeleton } from '@/kit/states';
 import { BatchStateMark } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
@@ -114,9 +114,10 @@ function Standing({ batch }: { batch: JobBatch }) {
     return (
       <div className="mb-4">
         <Notice icon={OctagonPause} tone="bad">
-          <p className="font-medium">{t('batches.halted_title', { count: failures })}</p>
+          <p className="font-medium">
+            {t('batches.halted_title', { count: failures, most: count(batch.strategy.max_failures ?? 0) })}
+          </p>
           <div className="text-fg-2">
-            {batch.halt?.message && <p>{sentence(batch.halt.message)}</p>}
             <p>{t('batches.halted_what')}</p>
             <p className="mt-1">
               <Link
@@ -223,8 +224,13 @@ function Actions({ batch }: { batch: JobBatch }) {
         t('batches.resume_title'),
         t('batches.resume'),
         <p>
-          {t('batches.resume_explain', { count: batch.counts.waiting })}{' '}
-          {batch.state === 'halted' && t('batches.resume_explain_halted')} {haltWords(batch.strategy)}
+          {batch.counts.waiting === 0
+            ? t('batches.resume_close')
+            : [
+                t('batches.resume_explain', { count: batch.counts.waiting }),
+                ...(batch.state === 'halted' ? [t('batches.resume_explain_halted')] : []),
+                haltWords(batch.strategy),
+              ].join(' ')}
         </p>,
       )}
       {dialog(

@@ -117,7 +117,7 @@ interface RowsProps {
 function useOpen() {
   const navigate = useNavigate();
   return (row: BatchServer) => {
-    if (row.job) void navigate({ to: '/jobs/$jobId', params: { jobId: row.job.id } });
+    if (row.job?.id) void navigate({ to: '/jobs/$jobId', params: { jobId: row.job.id } });
     else void navigate({ to: '/servers/$serverId', params: { serverId: row.server_id } });
   };
 }
@@ -286,7 +286,7 @@ function ServerLink({ row, covers = false }: { row: BatchServer; covers?: boolea
     covers && 'after:absolute after:inset-0 after:-outline-offset-2',
   );
   const tabIndex = covers ? undefined : -1;
-  return row.job ? (
+  return row.job?.id ? (
     <Link to="/jobs/$jobId" params={{ jobId: row.job.id }} tabIndex={tabIndex} className={look}>
       {row.server_name}
     </Link>
