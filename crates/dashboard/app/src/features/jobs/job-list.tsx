@@ -91,7 +91,7 @@ export function JobList({ from, serverId }: JobListProps) {
                 </Button>
               }
             >
-              {t('jobs.none_match_body')}
+              {search.state === 'signature' ? t('jobs.none_to_sign') : t('jobs.none_match_body')}
             </Empty>
           ) : (
             <Empty icon={SquareTerminal} title={t('jobs.none_title')} action={runAction}>

@@ -230,6 +230,7 @@ export const jobs = {
   none_match_body: 'No job fits this filter.',
   none_match_title: 'No match',
   none_title: 'No jobs yet',
+  none_to_sign: 'No job waits for an operator’s signature.',
   note: 'Note',
   not_started: 'not yet',
   not_started_yet: 'Waiting for the server to start the job…',
