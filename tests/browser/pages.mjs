@@ -4,8 +4,8 @@
 export function pagesOf(mock) {
   const server = mock.servers.find((one) => one.status === 'online');
   const offline = mock.servers.find((one) => one.status === 'offline');
-  const running = mock.jobs.find((job) => job.state === 'running');
-  const timedOut = mock.jobs.find((job) => job.state === 'timed_out');
+  const running = mock.jobs.find((job) => job.args.command.startsWith('./deploy.sh'));
+  const timedOut = mock.jobs.findLast((job) => job.state === 'timed_out');
   return [
     { name: 'overview', path: '/', ready: (page) => page.getByRole('heading', { name: 'Latest jobs' }) },
     { name: 'servers', path: '/servers', ready: (page) => page.getByText(server.name, { exact: true }) },
@@ -23,7 +23,39 @@ export function pagesOf(mock) {
     { name: 'job-timed-out', path: `/jobs/${timedOut.id}#L5-L7`, ready: (page) => page.getByText('Deployed in') },
     { name: 'audit', path: '/audit', ready: (page) => page.getByText('server.update') },
     { name: 'account', path: '/account', ready: (page) => page.getByText('Chrome on Linux') },
+    ...(mock.shown ? shownPages(mock.shown) : []),
     { name: 'unknown', path: '/no/such/page', ready: (page) => page.getByRole('heading', { name: 'Nothing here' }) },
+  ];
+}
+
+/** Pages of what `showcase` made. */
+function shownPages({ jobs, batches, servers }) {
+  const job = (name, one, text) => ({ name: `job-${name}`, path: `/jobs/${one.id}`, ready: (page) => page.getByText(text) });
+  const policy = (name, server, text) => ({ name: `policy-${name}`, path: `/servers/${server.id}/policy`, ready: (page) => page.getByText(text) });
+  return [
+    { name: 'jobs-to-sign', path: '/jobs?state=signature', ready: (page) => page.getByText('systemctl restart postgresql') },
+    job('awaiting-signature', jobs.awaiting, 'grace@office'),
+    job('tampered-signing', jobs.tampered, 'belongs to another job'),
+    job('policy-denied', jobs.policy_denied, 'forbids it'),
+    job('bad-signature', jobs.bad_signature, 'did not fit the key'),
+    job('queued-offline', jobs.queued_offline, 'is not connected'),
+    job('queued-behind', jobs.queued_behind, 'It runs alone'),
+    job('reconciling', jobs.reconciling, 'as soon as it is known'),
+    job('interrupted', jobs.server_restarted, 'The server restarted while the job ran'),
+    job('lost', jobs.outcome_unknown, 'Nothing is left on the server'),
+    job('expired', jobs.expired, 'was given up'),
+    job('truncated-log', jobs.truncated, 'Part of the output is missing'),
+    job('removed-log', jobs.removed, 'The log of this job was removed'),
+    { name: 'batches', path: '/batches', ready: (page) => page.getByText('certbot renew') },
+    { name: 'batch-halted', path: `/batches/${batches.halted.id}`, ready: (page) => page.getByText('apt-get update').first() },
+    { name: 'batch-large', path: `/batches/${batches.large.id}`, ready: (page) => page.getByText('edge-00001') },
+    { name: 'batch-paused', path: `/batches/${batches.paused.id}`, ready: (page) => page.getByText('Somebody paused this batch') },
+    policy('open', servers.busy, 'Nothing is restricted'),
+    policy('restricted', servers.restricted, 'The host’s file allows'),
+    policy('reserved', servers.reserved, 'grace@office'),
+    policy('unreadable', servers.unreadable, 'Root on the host mends'),
+    policy('pending', servers.offline, 'waits for the host'),
+    { name: 'run-batch', path: '/jobs/new?on=several', ready: (page) => page.getByText('Halts at the first failure') },
   ];
 }
 
@@ -54,6 +86,36 @@ export const overlays = [
     path: '/servers',
     open: (page) => page.getByRole('button', { name: /Ada Byron|More/ }).last().click(),
     ready: (page) => page.getByRole('menuitem', { name: 'Sign out' }),
+  },
+  {
+    name: 'restrict',
+    path: (mock) => `/servers/${mock.shown.servers.restricted.id}/policy`,
+    open: (page) => page.getByRole('button', { name: 'Restrict' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'resume-batch',
+    path: (mock) => `/batches/${mock.shown.batches.halted.id}`,
+    open: (page) => page.getByRole('button', { name: 'Resume' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'add-operator-key',
+    path: '/account',
+    open: (page) => page.getByRole('button', { name: 'Add key' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'run-command-full',
+    path: '/jobs/new?on=several',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'All', exact: true }).click();
+      await page.getByRole('button', { name: 'Secret variables' }).click();
+      await page.getByRole('button', { name: 'Add secret variable' }).click();
+      await page.getByRole('button', { name: 'Limits' }).click();
+      await page.getByText('servers in').waitFor();
+    },
+    ready: (page) => page.getByText('Memory, MiB'),
   },
   {
     name: 'form-errors',

@@ -48,7 +48,9 @@ export function makeServer(n, now, offlineShare) {
       boot_id: uuid(9, n),
     },
     live: null,
-    policy: null,
+    policy: openPolicy(),
+    restrictions: null,
+    token: { issued_at: iso(now - 9 * 86_400_000), rotation: null },
     version: 1,
   };
   server.live = makeLive(server, now - silentFor, roll());
@@ -127,4 +129,9 @@ export function makeMetrics(server, from, to, step, names) {
     series[name] = t.map((at) => (at % 86_400 > 30_000 && at % 86_400 < 33_600 ? null : shape(Math.sin(at / 4_000 + name.length), roll())));
   }
   return { from: iso(from * 1_000), to: iso(to * 1_000), step_s: width, t, series };
+}
+
+/** Of a host without a policy file: everything is allowed. */
+export function openPolicy() {
+  return { source: 'absent', tiers: ['read', 'typed', 'root'], denied_kinds: [], require_operator_signature: [], problem: null, file: null, hub: null, hub_seq: 0, operators: [] };
 }

@@ -7,22 +7,17 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { account, conflict, HttpError, notFound, page } from './answers.mjs';
+import { Batches } from './batches.mjs';
 import { deployLog, MockLog } from './logs.mjs';
 import { iso, makeDetail, makeLive, makeMetrics, makeServer, makeSpark, uuid } from './data.mjs';
+import { Trust } from './trust.mjs';
 
 const dist = fileURLToPath(new URL('../../../crates/dashboard/app/dist', import.meta.url));
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
 const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 const ALL = ['servers.read', 'servers.enroll', 'servers.manage', 'servers.exec', 'jobs.read', 'jobs.cancel', 'audit.read', 'events.read'];
-export const account = { code: 'anchor-4821', email: 'ada@example.net', name: 'Ada Byron', password: 'correct horse battery', workspace: 'Harbour Ltd' };
-
-class HttpError extends Error {
-  constructor(status, code, message, details) {
-    super(message);
-    Object.assign(this, { status, code, details });
-  }
-}
-const notFound = () => new HttpError(404, 'not_found', 'there is nothing with this id');
+export { account };
 
 export async function startMock(options = {}) {
   const mock = new Mock(options);
@@ -52,6 +47,10 @@ class Mock {
     this.logStreams = new Set();
     this.eventLog = [];
     this.requests = 0;
+    this.batches = new Batches(this);
+    this.trust = new Trust(this);
+    /** Bytes that one request of the search in a log looks through. */
+    this.searchBytes = 1_048_576;
     if (servers > 0) this.seedJobs(now);
     this.ticker = setInterval(() => this.tick(), 1_000);
     this.http = createServer((request, response) => void this.handle(request, response));
@@ -67,6 +66,8 @@ class Mock {
 
   close() {
     clearInterval(this.ticker);
+    this.batches.stop();
+    this.trust.stop();
     for (const child of this.running.values()) process.kill(-child.pid, 'SIGKILL');
     this.cutEvents();
     this.http.closeAllConnections();
@@ -100,6 +101,7 @@ class Mock {
   setStatus(server, status) {
     server.status = status;
     if (status === 'online') server.last_seen_at = iso(Date.now());
+    if (status === 'online' && server.restrictions?.in_force === false) this.trust.confirm(server);
     this.emit('server.status', { type: 'server', id: server.id }, { status, last_seen_at: server.last_seen_at });
   }
 
@@ -110,7 +112,7 @@ class Mock {
       id: uuid(2, n), server_id: server.id, kind: 'exec', args, state, exit_code: null, signal: null, error: null,
       created_at: iso(now), sent_at: null, started_at: null, finished_at: null, duration_ms: null, timeout_s: 3600,
       expires_at: iso(now + 86_400_000), created_by: { type: 'user', id: uuid(3, 1), name: account.name },
-      log: { bytes: 0, truncated: false }, result: null, ...over,
+      log: { bytes: 0, truncated: false, removed_at: null }, result: null, exclusive: false, limits: null, batch_id: null, cancel_requested_at: null, retry_of: null, ...over,
     };
     this.jobs.unshift(job);
     this.logs.set(job.id, new MockLog());
@@ -220,6 +222,8 @@ class Mock {
         return session;
     }
     if (!this.signedIn) throw new HttpError(401, 'unauthenticated', 'sign in first');
+    const special = this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
+    if (special !== undefined) return special;
     switch (key) {
       case 'GET /v1/auth/session':
         return session;
@@ -244,8 +248,6 @@ class Mock {
       case 'POST /v1/servers/{id}/revoke':
         this.setStatus(this.server(id), 'revoked');
         return this.server(id);
-      case 'POST /v1/servers/{id}/rotate-token':
-        return this.server(id);
       case 'GET /v1/servers/{id}/metrics':
         return makeMetrics(this.server(id), Number(query.get('from')), Number(query.get('to')), Number(query.get('step')) || undefined, query.get('series').split(','));
       case 'POST /v1/servers/install-tokens':
@@ -261,9 +263,11 @@ class Mock {
       case 'POST /v1/jobs/{id}/cancel':
         return [202, this.cancel(this.job(id))];
       case 'POST /v1/jobs/{id}/retry':
-        return [201, this.createJob({ server_id: this.job(id).server_id, args: this.job(id).args })];
+        return [201, this.retry(this.job(id))];
       case 'GET /v1/jobs/{id}/log':
         return this.readLog(this.job(id), query, request, response);
+      case 'GET /v1/jobs/{id}/log/search':
+        return this.logs.get(this.job(id).id).search(query.get('q'), Number(query.get('from') ?? 0), Number(query.get('limit') ?? 100), this.searchBytes);
       case 'GET /v1/audit': {
         const data = this.audit.filter((entry) => (!query.get('server_id') || entry.server_id === query.get('server_id')) && (!query.get('action') || entry.action === query.get('action')));
         return { data, next_cursor: null };
@@ -358,11 +362,21 @@ class Mock {
     return server;
   }
 
-  createJob(body) {
-    const server = this.server(body.server_id);
-    const job = this.addJob(server, body.args);
-    if (server.status === 'online') setTimeout(() => this.execute(job), 50);
+  createJob({ server_id, args, kind, timeout_s, expires_in_s = 86_400, exclusive = false, limits = null }) {
+    const server = this.server(server_id);
+    const hidden = args.secret_env && Object.fromEntries(Object.keys(args.secret_env).map((name) => [name, '***']));
+    const isReserved = this.trust.isReserved(server);
+    const job = this.addJob(server, hidden ? { ...args, secret_env: hidden } : args, isReserved ? 'awaiting_signature' : 'queued', {
+      timeout_s: timeout_s ?? 3600, expires_at: iso(Date.now() + expires_in_s * 1_000), exclusive, limits,
+    });
+    if (isReserved) this.trust.await(job);
+    else if (server.status === 'online') setTimeout(() => this.execute(job), 50);
     return { ...job };
+  }
+
+  retry(job) {
+    if (job.args.secret_env) throw conflict('the secrets of this job were erased when it ended; make a new one');
+    return this.createJob({ server_id: job.server_id, args: job.args, exclusive: job.exclusive, limits: job.limits });
   }
 
   /** Runs the job here; its output arrives as it is written. */
@@ -391,10 +405,11 @@ class Mock {
 
   listJobs(query) {
     const states = query.get('state')?.split(',');
-    const rows = this.jobs.filter((job) => (!states || states.includes(job.state)) && (!query.get('server_id') || job.server_id === query.get('server_id')));
-    const start = Number(query.get('cursor') ?? 0);
-    const limit = Number(query.get('limit') ?? 50);
-    return { data: rows.slice(start, start + limit), next_cursor: start + limit < rows.length ? String(start + limit) : null };
+    const wanted = (name) => query.get(name);
+    const rows = this.jobs.filter(
+      (job) => (!states || states.includes(job.state)) && (!wanted('server_id') || job.server_id === wanted('server_id')) && (!wanted('batch_id') || job.batch_id === wanted('batch_id')),
+    );
+    return page(rows, query);
   }
 
   async readLog(job, query, request, response) {

@@ -14,6 +14,13 @@ export class MockLog {
     this.wake();
   }
 
+  /** A middle that was not kept, as agents mark it. */
+  drop(bytes) {
+    this.chunks.push({ offset: this.size, bytes, stream: 'sys', at: new Date().toISOString(), text: '', gap_bytes: bytes });
+    this.size += bytes;
+    this.wake();
+  }
+
   end() {
     this.isComplete = true;
     this.wake();
@@ -33,6 +40,10 @@ export class MockLog {
       const chunk = this.chunks[n];
       if (chunk.offset >= from) yield chunk;
       else {
+        if (chunk.gap_bytes) {
+          yield { ...chunk, offset: from, bytes: chunk.bytes - (from - chunk.offset), gap_bytes: chunk.bytes - (from - chunk.offset) };
+          continue;
+        }
         const text = Buffer.from(chunk.text).subarray(from - chunk.offset).toString();
         yield { ...chunk, offset: from, bytes: chunk.bytes - (from - chunk.offset), text };
       }
@@ -48,6 +59,23 @@ export class MockLog {
       next = chunk.offset + chunk.bytes;
     }
     return { data, next_offset: next, complete: this.isComplete && next >= this.size };
+  }
+
+  /** Lines that hold `q`, in a bounded stretch from byte `from` on. */
+  search(q, from, limit, budget) {
+    const needle = q.toLowerCase();
+    const data = [];
+    let next = from;
+    for (const chunk of this.from(from)) {
+      let at = chunk.offset;
+      for (const line of chunk.text.split(/(?<=\n)/)) {
+        if (data.length >= limit || next - from >= budget) return { data, next_from: next, complete: false };
+        if (line.toLowerCase().includes(needle)) data.push({ offset: at, stream: chunk.stream, at: chunk.at, text: line.trimEnd() });
+        at += Buffer.byteLength(line);
+        next = at;
+      }
+    }
+    return { data, next_from: next, complete: true };
   }
 
   changed() {

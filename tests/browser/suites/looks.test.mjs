@@ -5,10 +5,12 @@ import { test } from 'node:test';
 import { launch, looks, openPage, shoot } from '../harness.mjs';
 import { inspect } from '../inspect.mjs';
 import { startMock } from '../mock/hub.mjs';
+import { showcase } from '../mock/showcase.mjs';
 import { overlays, pagesOf } from '../pages.mjs';
 
-test('every page in every look', { timeout: 220_000 }, async (t) => {
+test('every page in every look', { timeout: 400_000 }, async (t) => {
   const mock = await startMock({ servers: 46, offlineShare: 0.1 });
+  mock.shown = showcase(mock);
   const browser = await launch();
   t.after(async () => {
     await browser.close();
@@ -54,7 +56,7 @@ test('every page in every look', { timeout: 220_000 }, async (t) => {
     await page.goto(empty.url);
     await page.getByText('Your hub is ready').waitFor();
     await shoot(page, 'overview-empty-light');
-    for (const [path, text] of [['/servers', 'No servers yet'], ['/jobs', 'No jobs yet'], ['/audit', 'Nothing recorded']]) {
+    for (const [path, text] of [['/servers', 'No servers yet'], ['/jobs', 'No jobs yet'], ['/batches', 'No batches yet'], ['/audit', 'Nothing recorded']]) {
       await page.goto(empty.url + path);
       await page.getByText(text).waitFor();
       await shoot(page, `${path.slice(1)}-empty-light`);

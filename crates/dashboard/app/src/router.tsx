@@ -8,6 +8,7 @@ import {
 } from '@tanstack/react-router';
 import { toApiError } from '@/api/error';
 import { auditSearch } from '@/features/audit/search';
+import { batchListSearch, batchSearch } from '@/features/batches/search';
 import { jobListSearch, newJobSearch } from '@/features/jobs/search';
 import { OverviewPage } from '@/features/overview/overview';
 import { rangeSearch } from '@/features/servers/range';
@@ -98,6 +99,12 @@ const serverActivity = createRoute({
   component: lazyRouteComponent(() => import('@/features/servers/activity-tab'), 'ActivityTab'),
 });
 
+const serverPolicy = createRoute({
+  getParentRoute: () => server,
+  path: '/policy',
+  component: lazyRouteComponent(() => import('@/features/servers/policy/tab'), 'PolicyTab'),
+});
+
 const jobs = createRoute({
   getParentRoute: () => inside,
   path: '/jobs',
@@ -116,6 +123,20 @@ const job = createRoute({
   getParentRoute: () => inside,
   path: '/jobs/$jobId',
   component: lazyRouteComponent(() => import('@/features/jobs/detail'), 'JobPage'),
+});
+
+const batches = createRoute({
+  getParentRoute: () => inside,
+  path: '/batches',
+  validateSearch: batchListSearch,
+  component: lazyRouteComponent(() => import('@/features/batches/list'), 'BatchesPage'),
+});
+
+const batch = createRoute({
+  getParentRoute: () => inside,
+  path: '/batches/$batchId',
+  validateSearch: batchSearch,
+  component: lazyRouteComponent(() => import('@/features/batches/detail'), 'BatchPage'),
 });
 
 const audit = createRoute({
@@ -141,10 +162,12 @@ export const router = createRouter({
       overview,
       servers,
       newServer,
-      server.addChildren([serverMetrics, serverJobs, serverActivity]),
+      server.addChildren([serverMetrics, serverJobs, serverPolicy, serverActivity]),
       jobs,
       newJob,
       job,
+      batches,
+      batch,
       audit,
       account,
       unknown,

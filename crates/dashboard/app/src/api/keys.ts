@@ -10,7 +10,15 @@ export const keys = {
   installToken: (id: string) => ['install-token', id] as const,
   jobs: () => ['jobs'] as const,
   jobLists: () => ['jobs', 'list'] as const,
+  /** What is asked about jobs that have not ended, besides lists. */
+  jobsUnfinished: () => ['jobs', 'unfinished'] as const,
   job: (id: string) => ['jobs', 'one', id] as const,
+  jobSigning: (id: string) => ['jobs', 'signing', id] as const,
+  batches: () => ['batches'] as const,
+  batchLists: () => ['batches', 'list'] as const,
+  batch: (id: string) => ['batches', 'one', id] as const,
+  batchServers: (id: string) => ['batches', 'servers', id] as const,
+  operatorKeys: () => ['operator-keys'] as const,
   audit: () => ['audit'] as const,
   sessions: () => ['sessions'] as const,
 };

@@ -80,6 +80,8 @@ interface ConfirmProps {
   action: string;
   /** For the worst: the name that must be typed first. */
   typeToConfirm?: string;
+  /** `primary` for what destroys nothing. */
+  tone?: 'danger' | 'primary';
   busy: boolean;
   error: ApiError | null;
   onConfirm: () => void;
@@ -92,6 +94,7 @@ export function ConfirmDialog({
   children,
   action,
   typeToConfirm,
+  tone = 'danger',
   busy,
   error,
   onConfirm,
@@ -110,7 +113,7 @@ export function ConfirmDialog({
       footer={
         <>
           <Button onClick={close}>{t('common.cancel')}</Button>
-          <Button tone="danger" disabled={!allowed} busy={busy} onClick={onConfirm}>
+          <Button tone={tone} disabled={!allowed} busy={busy} onClick={onConfirm}>
             {action}
           </Button>
         </>

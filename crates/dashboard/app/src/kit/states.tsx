@@ -103,14 +103,16 @@ export function Notice({
   children,
 }: {
   icon?: LucideIcon;
-  tone?: 'warn' | 'idle';
+  tone?: 'warn' | 'idle' | 'bad';
   children: ReactNode;
 }) {
   return (
     <div
       className={cx(
         'flex items-start gap-2 rounded-md px-3 py-2 text-sm',
-        tone === 'warn' ? 'bg-warn-soft text-warn' : 'bg-idle-soft text-fg-2',
+        tone === 'warn' && 'bg-warn-soft text-warn',
+        tone === 'bad' && 'bg-bad-soft text-bad',
+        tone === 'idle' && 'bg-idle-soft text-fg-2',
       )}
     >
       <Icon aria-hidden className="mt-0.5 size-4 shrink-0" />

@@ -6,14 +6,19 @@ import {
   CirclePlay,
   CircleX,
   Clock,
+  FileKey,
+  Hourglass,
   type LucideIcon,
+  OctagonPause,
+  Pause,
   RefreshCw,
   TriangleAlert,
   Unplug,
 } from 'lucide-react';
-import type { JobState, ServerStatus } from '@/api/types';
+import type { JobBatchState, JobState, ServerStatus } from '@/api/types';
 import { t } from '@/i18n';
 import { cx } from './cx';
+import { Tooltip } from './tooltip';
 
 export type Tone = 'ok' | 'warn' | 'bad' | 'idle' | 'accent';
 
@@ -48,7 +53,7 @@ export const serverSigns: Record<ServerStatus, Sign> = {
 
 const jobSigns: Record<JobState, Sign> = {
   queued: { tone: 'idle', icon: Clock },
-  awaiting_signature: { tone: 'warn', icon: Clock },
+  awaiting_signature: { tone: 'warn', icon: FileKey },
   sent: { tone: 'idle', icon: Clock },
   running: { tone: 'accent', icon: CirclePlay },
   reconciling: { tone: 'warn', icon: RefreshCw },
@@ -57,9 +62,18 @@ const jobSigns: Record<JobState, Sign> = {
   cancelled: { tone: 'idle', icon: Ban },
   timed_out: { tone: 'warn', icon: Clock },
   interrupted: { tone: 'bad', icon: TriangleAlert },
-  expired: { tone: 'warn', icon: Clock },
+  expired: { tone: 'warn', icon: Hourglass },
   lost: { tone: 'warn', icon: CircleHelp },
   rejected: { tone: 'bad', icon: Ban },
+};
+
+const batchSigns: Record<JobBatchState, Sign> = {
+  running: { tone: 'accent', icon: CirclePlay },
+  paused: { tone: 'idle', icon: Pause },
+  halted: { tone: 'bad', icon: OctagonPause },
+  succeeded: { tone: 'ok', icon: CircleCheck },
+  failed: { tone: 'warn', icon: TriangleAlert },
+  cancelled: { tone: 'idle', icon: Ban },
 };
 
 /** Colour, icon and word together; never colour alone. */
@@ -67,9 +81,30 @@ export function ServerStatusMark({ status, soft }: { status: ServerStatus; soft?
   return <Mark {...serverSigns[status]} text={t(`status.server.${status}`)} soft={soft} />;
 }
 
+/** Pointing at it says what the state means and what happens next. */
 export function JobStateMark({ state, soft }: { state: JobState; soft?: boolean }) {
+  const sign = jobSigns[state];
   return (
-    <Mark {...jobSigns[state]} text={t(`status.job.${state}`)} soft={soft} pulse={state === 'running'} />
+    <Tooltip content={t(`status.job_means.${state}`)}>
+      <span className="inline-flex">
+        <Mark {...sign} text={t(`status.job.${state}`)} soft={soft} pulse={state === 'running'} />
+      </span>
+    </Tooltip>
+  );
+}
+
+export function BatchStateMark({ state, soft }: { state: JobBatchState; soft?: boolean }) {
+  return (
+    <Tooltip content={t(`status.batch_means.${state}`)}>
+      <span className="inline-flex">
+        <Mark
+          {...batchSigns[state]}
+          text={t(`status.batch.${state}`)}
+          soft={soft}
+          pulse={state === 'running'}
+        />
+      </span>
+    </Tooltip>
   );
 }
 

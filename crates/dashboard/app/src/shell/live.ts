@@ -5,7 +5,7 @@ import { CONNECTING, type ConnectionState, type HubEvent } from '@/api/events/me
 import { SharedEvents } from '@/api/events/shared';
 import { mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
-import type { Job, Server } from '@/api/types';
+import type { Job, JobBatch, Server } from '@/api/types';
 import { LazyInvalidator } from './invalidate';
 
 /** Live values of servers, fed by the event stream and by the API's answers. */
@@ -88,10 +88,17 @@ function route(event: HubEvent, client: QueryClient, invalidator: LazyInvalidato
       return;
     case 'job.created':
       invalidator.mark(keys.jobLists());
+      invalidator.mark(keys.jobsUnfinished());
       return;
     case 'job.state':
       takeJob(event.data as Job, client);
       invalidator.mark(keys.jobLists());
+      invalidator.mark(keys.jobsUnfinished());
+      return;
+    case 'job_batch.created':
+    case 'job_batch.state':
+      takeBatch(event.data as JobBatch, client);
+      invalidator.mark(keys.batchLists());
       return;
     case 'security.event':
       invalidator.mark(keys.audit());
@@ -108,6 +115,20 @@ function takeJob(job: Job, client: QueryClient): void {
     const pages = known.pages.map((page) => ({
       ...page,
       data: page.data.map((row) => (row.id === job.id ? mergeJob(row, job) : row)),
+    }));
+    return { ...known, pages };
+  });
+}
+
+/** A batch's new state and counts go to its page and its row; the list asks again later for what is new. */
+function takeBatch(batch: JobBatch, client: QueryClient): void {
+  if (typeof batch?.id !== 'string') return;
+  client.setQueryData<JobBatch>(keys.batch(batch.id), (known) => known && { ...known, ...batch });
+  client.setQueriesData<InfiniteData<{ data: JobBatch[] }>>({ queryKey: keys.batchLists() }, (known) => {
+    if (!known?.pages?.some((page) => page.data.some((row) => row.id === batch.id))) return known;
+    const pages = known.pages.map((page) => ({
+      ...page,
+      data: page.data.map((row) => (row.id === batch.id ? batch : row)),
     }));
     return { ...known, pages };
   });

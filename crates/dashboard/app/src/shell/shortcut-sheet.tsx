@@ -20,6 +20,7 @@ const groups = [
       ['g o', t('shell.shortcuts.overview')],
       ['g s', t('shell.shortcuts.servers')],
       ['g j', t('shell.shortcuts.jobs')],
+      ['g b', t('shell.shortcuts.batches')],
       ['g a', t('shell.shortcuts.audit')],
       ['g u', t('shell.shortcuts.account')],
     ],

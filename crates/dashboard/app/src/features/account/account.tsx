@@ -20,6 +20,7 @@ import { Avatar } from '@/shell/layout';
 import { useSession } from '@/shell/session';
 import { type ThemeChoice, useTheme } from '@/shell/theme';
 import { deviceOf } from './device';
+import { OperatorKeys } from './operator-keys';
 
 export function AccountPage() {
   const session = useSession();
@@ -35,6 +36,7 @@ export function AccountPage() {
           </div>
         </div>
         <Appearance />
+        <OperatorKeys />
         <Sessions />
         <Password />
       </div>

@@ -17,6 +17,7 @@ import { Table, Td, Th } from '@/kit/table';
 import { Time } from '@/kit/time';
 import { useMay } from '@/shell/session';
 import { type AuditFilter, auditQuery } from './data';
+import { wordsOf } from './words';
 
 /** Who did what, newest first; a row opens to show where from and with which request. */
 export function AuditTable({
@@ -89,6 +90,7 @@ interface EntryRowsProps {
 
 function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
   const [isOpen, setIsOpen] = useState(false);
+  const words = wordsOf(entry);
   const actorName = entry.actor.name || (entry.actor.id ? shortId(entry.actor.id) : t('audit.nobody'));
   return (
     <>
@@ -114,13 +116,15 @@ function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
             type="button"
             aria-expanded={isOpen}
             onClick={() => setIsOpen(!isOpen)}
-            className="flex max-w-full items-center gap-1 rounded-sm text-left font-mono text-xs"
+            className="flex max-w-full items-center gap-1 rounded-sm text-left"
           >
             <ChevronRight
               aria-hidden
               className={cx('size-3.5 shrink-0 text-fg-3 transition-transform', isOpen && 'rotate-90')}
             />
-            <span className="truncate">{entry.action}</span>
+            <span className={cx('truncate', !words && 'font-mono text-xs')}>
+              {words?.what ?? entry.action}
+            </span>
           </button>
         </Td>
         <Td className="hidden truncate text-fg-2 sm:table-cell">
@@ -162,6 +166,24 @@ function EntryFacts({ entry, actorName }: { entry: AuditEntry; actorName: string
     [t('audit.column.who'), `${actorName} (${entry.actor.type})`],
     [t('audit.column.on_what'), <SubjectLink key="subject" subject={entry.subject} />],
   ];
+  const words = wordsOf(entry);
+  if (words) {
+    rows.push([t('audit.column.what'), <Code key="action" text={entry.action} />]);
+    if (words.message) rows.push([t('audit.happened'), words.message]);
+    if (words.jobId) {
+      rows.push([
+        t('audit.job'),
+        <Link
+          key="job"
+          to="/jobs/$jobId"
+          params={{ jobId: words.jobId }}
+          className="font-mono text-xs underline"
+        >
+          {shortId(words.jobId)}
+        </Link>,
+      ]);
+    }
+  }
   if (entry.ip) rows.push([t('audit.ip'), <Code key="ip" text={entry.ip} />]);
   if (entry.user_agent) rows.push([t('audit.user_agent'), entry.user_agent]);
   if (entry.request_id)

@@ -8,9 +8,9 @@ import {
 } from '@tanstack/react-query';
 import { api, idempotencyKey, unwrap } from '@/api/client';
 import type { ApiError } from '@/api/error';
-import { mergeJob } from '@/api/job-state';
+import { ACTIVE_STATES, mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
-import type { ExecArgs, Job } from '@/api/types';
+import type { ExecArgs, Job, JobCreate } from '@/api/types';
 import { shortId } from '@/kit/format';
 import { STATE_GROUPS, type StateGroup } from './search';
 
@@ -44,6 +44,29 @@ export function jobListQuery({ serverId, state }: JobFilter) {
   });
 }
 
+/** Jobs of a server that have not ended, to see where one of them stands. */
+export function queueQuery(serverId: string) {
+  return queryOptions({
+    queryKey: [...keys.jobsUnfinished(), serverId],
+    queryFn: async ({ signal }): Promise<Job[]> => {
+      const query = { server_id: serverId, state: ACTIVE_STATES.join(','), limit: 200 };
+      return (await unwrap(api.GET('/v1/jobs', { params: { query }, signal }))).data;
+    },
+  });
+}
+
+const MOST_COUNTED = 200;
+
+/** How many jobs wait for a person's signature; `isMore` when there are more than are counted. */
+export const awaitingSignatureQuery = queryOptions({
+  queryKey: [...keys.jobsUnfinished(), 'awaiting-signature'],
+  queryFn: async ({ signal }) => {
+    const query = { state: 'awaiting_signature', limit: MOST_COUNTED };
+    const page = await unwrap(api.GET('/v1/jobs', { params: { query }, signal }));
+    return { count: page.data.length, isMore: page.next_cursor !== null };
+  },
+});
+
 export function jobQuery(id: string) {
   return queryOptions({
     queryKey: keys.job(id),
@@ -53,19 +76,8 @@ export function jobQuery(id: string) {
   });
 }
 
-export interface NewJob {
-  serverId: string;
-  args: ExecArgs;
-  timeoutSeconds: number;
-}
-
-export function createJob({ serverId, args, timeoutSeconds }: NewJob): Promise<Job> {
-  return unwrap(
-    api.POST('/v1/jobs', {
-      headers: { 'idempotency-key': idempotencyKey() },
-      body: { server_id: serverId, kind: 'exec', args, timeout_s: timeoutSeconds },
-    }),
-  );
+export function createJob(job: JobCreate): Promise<Job> {
+  return unwrap(api.POST('/v1/jobs', { headers: { 'idempotency-key': idempotencyKey() }, body: job }));
 }
 
 export function useJobActions(job: Job) {

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useLocation, useNavigate, useParams } from '@tanstack/react-router';
-import { ChevronRight, Clock, Pencil, RotateCw, Square, TriangleAlert } from 'lucide-react';
+import { ChevronRight, Pencil, RotateCw, Square } from 'lucide-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { toApiError } from '@/api/error';
 import { isFinished, mergeJob } from '@/api/job-state';
@@ -9,12 +9,13 @@ import type { Job } from '@/api/types';
 import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
 import { CopyIcon } from '@/kit/copy-button';
+import { cx } from '@/kit/cx';
 import { ConfirmDialog } from '@/kit/dialog';
 import { duration, shortId } from '@/kit/format';
 import { parseHash } from '@/kit/log/link';
 import { LogView } from '@/kit/log/log-view';
 import { useDocumentTitle } from '@/kit/page';
-import { ErrorState, Notice, Skeleton, sentence } from '@/kit/states';
+import { ErrorState, Skeleton } from '@/kit/states';
 import { JobStateMark } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
@@ -22,7 +23,11 @@ import { NotFoundPage } from '@/shell/fallback';
 import { useMay } from '@/shell/session';
 import { commandOf, jobQuery, useJobActions, useServerName } from './data';
 import { JobDuration } from './job-list';
-import { createLogModel, followLog } from './log-source';
+import { limitFacts } from './limits';
+import { createLogModel, followLog, searchLog } from './log-source';
+import { SigningCard } from './signing/card';
+import { JobStanding } from './standing';
+import { hasSecrets } from './words';
 
 export function JobPage() {
   const { jobId } = useParams({ from: '/inside/jobs/$jobId' });
@@ -47,11 +52,20 @@ export function JobPage() {
 function KnownJob({ job }: { job: Job }) {
   const command = commandOf(job.args);
   useDocumentTitle(command.split('\n')[0]?.slice(0, 60) || t('jobs.job'));
+  const awaitsSignature = job.state === 'awaiting_signature';
   return (
-    <div className="mx-auto flex h-[calc(100dvh-56px-env(safe-area-inset-bottom))] w-full max-w-[1440px] flex-col px-4 pt-4 pb-3 sm:px-6 md:h-dvh md:pb-5 lg:px-8">
+    <div
+      className={cx(
+        'mx-auto flex w-full max-w-[1440px] flex-col px-4 pt-4 sm:px-6 lg:px-8',
+        // The log fills the screen; what is to be signed takes the room it needs.
+        awaitsSignature
+          ? 'pb-nav'
+          : 'h-[calc(100dvh-56px-env(safe-area-inset-bottom))] pb-3 md:h-dvh md:pb-5',
+      )}
+    >
       <JobHeader job={job} command={command} />
-      <JobNotices job={job} />
-      <JobLog job={job} />
+      <JobStanding job={job} />
+      {awaitsSignature ? <SigningCard job={job} /> : <JobLog job={job} />}
     </div>
   );
 }
@@ -87,6 +101,26 @@ function JobHeader({ job, command }: { job: Job; command: string }) {
       : []),
     ...(job.args.cwd ? [[t('jobs.form.cwd'), job.args.cwd] as const] : []),
     [t('jobs.form.timeout'), duration(job.timeout_s * 1_000)],
+    ...(job.exclusive ? [[t('jobs.column.queueing'), t('jobs.exclusive')] as const] : []),
+    ...limitFacts(job.limits),
+    ...(hasSecrets(job)
+      ? [[t('jobs.form.secrets'), Object.keys(job.args.secret_env ?? {}).join(', ')] as const]
+      : []),
+    ...(job.batch_id
+      ? [
+          [
+            t('jobs.batch'),
+            <Link
+              key="b"
+              to="/batches/$batchId"
+              params={{ batchId: job.batch_id }}
+              className="font-mono text-xs underline"
+            >
+              {shortId(job.batch_id)}
+            </Link>,
+          ] as const,
+        ]
+      : []),
   ];
   return (
     <header className="mb-3 shrink-0">
@@ -153,6 +187,7 @@ function JobActions({ job }: { job: Job }) {
     ) : null;
   }
   if (!mayExec) return null;
+  const withSecrets = hasSecrets(job);
   const runAgain = () =>
     retry.mutate(undefined, {
       onSuccess: (next) => void navigate({ to: '/jobs/$jobId', params: { jobId: next.id } }),
@@ -160,34 +195,21 @@ function JobActions({ job }: { job: Job }) {
     });
   return (
     <div className="flex gap-2">
-      <ButtonLink to="/jobs/new" search={{ like: job.id }} tone="ghost" icon={Pencil}>
+      <ButtonLink
+        to="/jobs/new"
+        search={{ like: job.id }}
+        tone={withSecrets ? 'secondary' : 'ghost'}
+        icon={Pencil}
+      >
         {t('jobs.edit_and_run')}
       </ButtonLink>
-      <Button icon={RotateCw} busy={retry.isPending} onClick={runAgain}>
-        {t('jobs.run_again')}
-      </Button>
+      {/* Secret values are erased when a job ends, so that they must be entered again. */}
+      {!withSecrets && (
+        <Button icon={RotateCw} busy={retry.isPending} onClick={runAgain}>
+          {t('jobs.run_again')}
+        </Button>
+      )}
     </div>
-  );
-}
-
-function JobNotices({ job }: { job: Job }) {
-  return (
-    <>
-      {job.error && (
-        <div className="mb-3 shrink-0">
-          <Notice icon={TriangleAlert}>
-            {sentence(job.error.message)} <span className="font-mono text-xs">{job.error.code}</span>
-          </Notice>
-        </div>
-      )}
-      {job.state === 'queued' && job.expires_at && (
-        <div className="mb-3 shrink-0">
-          <Notice icon={Clock} tone="idle">
-            {t('jobs.queued_body')} <Time at={job.expires_at} />.
-          </Notice>
-        </div>
-      )}
-    </>
   );
 }
 
@@ -195,7 +217,7 @@ function JobLog({ job }: { job: Job }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const hash = useLocation({ select: (location) => location.hash });
-  const [model] = useState(() => createLogModel(job, parseHash(hash)));
+  const [model, setModel] = useState(() => createLogModel(job, parseHash(hash)));
   const jobId = job.id;
   useEffect(() => {
     const stopping = new AbortController();
@@ -213,14 +235,19 @@ function JobLog({ job }: { job: Job }) {
         void navigate({ to: '.', hash: next, replace: true, resetScroll: false, hashScrollIntoView: false })
       }
       downloadUrl={`/v1/jobs/${jobId}/log?download=1`}
-      empty={
-        isFinished(job.state)
-          ? t('jobs.no_output')
-          : job.state === 'running'
-            ? t('jobs.no_output_yet')
-            : t('jobs.not_started_yet')
-      }
+      empty={emptyLog(job)}
+      searchWhole={(query, from, signal) => searchLog(jobId, query, from, signal)}
+      onReadFrom={(offset) => setModel(createLogModel(job, { unit: 'byte', first: offset, last: offset }))}
       className="min-h-72 flex-1"
     />
   );
+}
+
+/** Why there is nothing to read, now or for good. */
+function emptyLog(job: Job): string {
+  if (job.log.removed_at) return t('jobs.log_gone');
+  if (!isFinished(job.state)) {
+    return job.state === 'running' ? t('jobs.no_output_yet') : t('jobs.not_started_yet');
+  }
+  return job.started_at === null ? t('jobs.never_ran') : t('jobs.no_output');
 }

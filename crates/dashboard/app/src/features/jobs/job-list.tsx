@@ -63,10 +63,12 @@ export function JobList({ from, serverId }: JobListProps) {
         <Segmented<StateGroup | 'all'>
           label={t('jobs.filter_state')}
           value={search.state ?? 'all'}
-          options={(['all', 'active', 'succeeded', 'failed', 'cancelled'] as const).map((value) => ({
-            value,
-            label: t(`jobs.group.${value}`),
-          }))}
+          options={(['all', 'active', 'signature', 'succeeded', 'failed', 'cancelled'] as const).map(
+            (value) => ({
+              value,
+              label: t(`jobs.group.${value}`),
+            }),
+          )}
           onChange={(state) => change({ state: state === 'all' ? undefined : state })}
         />
         {!serverId && search.server && (
@@ -89,7 +91,7 @@ export function JobList({ from, serverId }: JobListProps) {
                 </Button>
               }
             >
-              {t('jobs.none_match_body')}
+              {search.state === 'signature' ? t('jobs.none_to_sign') : t('jobs.none_match_body')}
             </Empty>
           ) : (
             <Empty icon={SquareTerminal} title={t('jobs.none_title')} action={runAction}>
@@ -163,7 +165,7 @@ function JobRows({ jobs, withServer }: JobTableProps) {
     <Table label={t('jobs.title')} className="table-fixed">
       <thead>
         <tr>
-          <Th className="w-32">{t('jobs.column.state')}</Th>
+          <Th className="w-40">{t('jobs.column.state')}</Th>
           <Th>{t('jobs.column.command')}</Th>
           {withServer && <Th className="hidden w-44 md:table-cell">{t('jobs.column.server')}</Th>}
           <Th className="hidden w-28 text-right sm:table-cell">{t('jobs.column.duration')}</Th>

@@ -2,7 +2,7 @@ import { api, checked, unwrap } from '@/api/client';
 import { toApiError } from '@/api/error';
 import { backoffMs } from '@/api/events/backoff';
 import { readEvents } from '@/api/sse';
-import type { Job, LogChunk, LogPage } from '@/api/types';
+import type { Job, LogChunk, LogMatches, LogPage } from '@/api/types';
 import type { LogPiece } from '@/kit/log/lines';
 import type { LineRange } from '@/kit/log/link';
 import { LogModel } from '@/kit/log/model';
@@ -24,6 +24,14 @@ export function startOf(size: number, target: LineRange | null): number {
   if (size <= READ_WHOLE_BYTES || target?.unit === 'line') return 0;
   const tail = size - TAIL_BYTES;
   return target === null ? tail : Math.max(0, Math.min(tail, target.first - TAIL_BYTES / 2));
+}
+
+const MATCHES_AT_ONCE = 100;
+
+/** Looks through a bounded stretch of the log in the hub. */
+export function searchLog(jobId: string, q: string, from: number, signal: AbortSignal): Promise<LogMatches> {
+  const query = { q, from, limit: MATCHES_AT_ONCE };
+  return unwrap(api.GET('/v1/jobs/{id}/log/search', { params: { path: { id: jobId }, query }, signal }));
 }
 
 async function readRange(jobId: string, from: number, to: number): Promise<LogPiece[]> {

@@ -4,6 +4,7 @@ import type { JobState } from '@/api/types';
 /** States that belong together in the filter. */
 export const STATE_GROUPS = {
   active: ACTIVE_STATES,
+  signature: ['awaiting_signature'],
   succeeded: ['succeeded'],
   failed: ['failed', 'timed_out', 'interrupted', 'rejected', 'expired', 'lost'],
   cancelled: ['cancelled'],
@@ -29,11 +30,17 @@ export interface NewJobSearch {
   server?: string;
   /** The job whose fields are filled in. */
   like?: string;
+  /** The batch whose fields are filled in. */
+  like_batch?: string;
+  /** `several`: more than one server is to be chosen. */
+  on?: 'several';
 }
 
 export function newJobSearch(search: Record<string, unknown>): NewJobSearch {
   return {
     ...(typeof search.server === 'string' ? { server: search.server } : {}),
     ...(typeof search.like === 'string' ? { like: search.like } : {}),
+    ...(typeof search.like_batch === 'string' ? { like_batch: search.like_batch } : {}),
+    ...(search.on === 'several' ? { on: 'several' } : {}),
   };
 }

@@ -1,9 +1,18 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { ArrowRight, CircleCheck, CircleX, Plus, Server as ServerIcon, SquareTerminal } from 'lucide-react';
+import {
+  ArrowRight,
+  CircleCheck,
+  CircleX,
+  FileKey,
+  Plus,
+  Server as ServerIcon,
+  SquareTerminal,
+} from 'lucide-react';
 import { toApiError } from '@/api/error';
-import type { Job, Server, ServerStatus, ServerTotals } from '@/api/types';
-import { commandOf, jobListQuery } from '@/features/jobs/data';
+import type { Job, JobBatch, Server, ServerStatus, ServerTotals } from '@/api/types';
+import { haltedBatchesQuery } from '@/features/batches/data';
+import { awaitingSignatureQuery, commandOf, jobListQuery } from '@/features/jobs/data';
 import { JobTable, ServerName } from '@/features/jobs/job-list';
 import { serverTotalsQuery, troubledServersQuery } from '@/features/servers/data';
 import { t } from '@/i18n';
@@ -12,7 +21,7 @@ import { cx } from '@/kit/cx';
 import { count } from '@/kit/format';
 import { Page, Panel, Section } from '@/kit/page';
 import { Empty, ErrorState, LoadingRows, Skeleton } from '@/kit/states';
-import { ServerStatusMark, serverSigns } from '@/kit/status';
+import { BatchStateMark, ServerStatusMark, serverSigns } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { useIsDisconnected } from '@/shell/connection-badge';
 import { useLive } from '@/shell/live';
@@ -144,14 +153,25 @@ function Counters({ totals }: { totals: ServerTotals | undefined }) {
 function Trouble({ withJobs }: { withJobs: boolean }) {
   const servers = useQuery(troubledServersQuery);
   const failed = useInfiniteQuery({ ...jobListQuery({ state: 'failed' }), enabled: withJobs });
+  const unsigned = useQuery({ ...awaitingSignatureQuery, enabled: withJobs });
+  const halted = useQuery({ ...haltedBatchesQuery, enabled: withJobs });
+  const batches = halted.data ?? [];
+  const toSign = unsigned.data?.count ?? 0;
   const jobs = (failed.data?.pages[0]?.data ?? [])
     .filter((job) => Date.now() - Date.parse(job.created_at) < RECENT_MS)
     .slice(0, 4);
-  const isQuiet = servers.data?.length === 0 && jobs.length === 0 && (failed.isSuccess || !withJobs);
+  const isQuiet =
+    servers.data?.length === 0 &&
+    jobs.length === 0 &&
+    toSign === 0 &&
+    batches.length === 0 &&
+    (failed.isSuccess || !withJobs);
+  const isPending =
+    servers.isPending || (withJobs && (failed.isPending || unsigned.isPending || halted.isPending));
   return (
     <Section title={t('overview.trouble')}>
       <Panel>
-        {servers.isPending || (withJobs && failed.isPending) ? (
+        {isPending ? (
           <LoadingRows rows={2} />
         ) : servers.isError ? (
           <ErrorState error={toApiError(servers.error)} onRetry={() => void servers.refetch()} />
@@ -162,6 +182,10 @@ function Trouble({ withJobs }: { withJobs: boolean }) {
           </p>
         ) : (
           <ul className="divide-y">
+            {toSign > 0 && <JobsToSign count={toSign} isMore={unsigned.data?.isMore ?? false} />}
+            {batches.map((batch) => (
+              <HaltedBatch key={batch.id} batch={batch} />
+            ))}
             {servers.data.map((server) => (
               <TroubledServer key={server.id} server={server} />
             ))}
@@ -172,6 +196,44 @@ function Trouble({ withJobs }: { withJobs: boolean }) {
         )}
       </Panel>
     </Section>
+  );
+}
+
+function JobsToSign({ count: waiting, isMore }: { count: number; isMore: boolean }) {
+  return (
+    <li className="relative flex h-11 items-center gap-3 px-4 text-sm hover:bg-hover">
+      <span className="flex w-24 shrink-0 items-center gap-1.5 font-medium text-warn">
+        <FileKey aria-hidden className="size-3.5" />
+        {t('overview.signature')}
+      </span>
+      <Link
+        to="/jobs"
+        search={{ state: 'signature' }}
+        className="min-w-0 flex-1 truncate font-medium after:absolute after:inset-0 after:-outline-offset-2"
+      >
+        {isMore ? t('overview.to_sign_many', { count: waiting }) : t('overview.to_sign', { count: waiting })}
+      </Link>
+    </li>
+  );
+}
+
+function HaltedBatch({ batch }: { batch: JobBatch }) {
+  return (
+    <li className="relative flex h-11 items-center gap-3 px-4 text-sm hover:bg-hover">
+      <span className="w-24 shrink-0">
+        <BatchStateMark state={batch.state} />
+      </span>
+      <Link
+        to="/batches/$batchId"
+        params={{ batchId: batch.id }}
+        className="min-w-0 flex-1 truncate font-mono text-xs after:absolute after:inset-0 after:-outline-offset-2"
+      >
+        {commandOf(batch.args)}
+      </Link>
+      <span className="hidden max-w-60 truncate text-fg-3 text-xs sm:block">
+        {t('batches.failed_of', { failed: count(batch.counts.failed), count: batch.counts.total })}
+      </span>
+    </li>
   );
 }
 

@@ -62,6 +62,8 @@ function KnownServer({ server }: { server: ServerDetail }) {
   const navigate = useNavigate();
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const live = useLive(server);
+  // The tab says it itself, and more.
+  const isPolicyTab = useRouterState({ select: (state) => state.location.pathname.endsWith('/policy') });
   const close = () => setDialog(null);
   return (
     <>
@@ -87,7 +89,7 @@ function KnownServer({ server }: { server: ServerDetail }) {
             </Notice>
           </div>
         )}
-        {server.policy?.problem && (
+        {server.policy?.problem && !isPolicyTab && (
           <div className="mb-5">
             <Notice icon={ShieldAlert}>
               {t('servers.policy_problem', { problem: server.policy.problem })}
@@ -183,7 +185,7 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
               {
                 link: { to: '/servers/$serverId', params },
                 label: t('servers.tab.metrics'),
-                active: !/\/(jobs|activity)$/.test(path),
+                active: !/\/(jobs|policy|activity)$/.test(path),
               },
               ...(mayReadJobs
                 ? [
@@ -194,6 +196,11 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
                     },
                   ]
                 : []),
+              {
+                link: { to: '/servers/$serverId/policy' as const, params },
+                label: t('servers.tab.policy'),
+                active: path.endsWith('/policy'),
+              },
               ...(mayReadAudit
                 ? [
                     {

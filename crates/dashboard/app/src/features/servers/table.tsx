@@ -1,14 +1,5 @@
 import { useNavigate } from '@tanstack/react-router';
-import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import {
-  type KeyboardEvent,
-  type MouseEvent,
-  memo,
-  useEffect,
-  useLayoutEffect,
-  useRef,
-  useState,
-} from 'react';
+import { type MouseEvent, memo } from 'react';
 import type { Server } from '@/api/types';
 import { t } from '@/i18n';
 import { cx } from '@/kit/cx';
@@ -18,6 +9,7 @@ import { Skeleton } from '@/kit/states';
 import { ServerStatusMark } from '@/kit/status';
 import { SortButton, type SortDirection } from '@/kit/table';
 import { Time } from '@/kit/time';
+import { useWindowRowKeys, useWindowRows } from '@/kit/window-rows';
 import { useLive } from '@/shell/live';
 import { type ServerColumn, SparkCell } from './columns';
 import type { ServerSort } from './search';
@@ -45,75 +37,26 @@ export function ServerTable(props: ServerTableProps) {
 
 function useRows({ servers, total, onEnd }: ServerTableProps, height: number) {
   'use no memo';
-  const host = useRef<HTMLDivElement>(null);
-  const [offset, setOffset] = useState(0);
-  useLayoutEffect(() => {
-    const top = host.current ? host.current.getBoundingClientRect().top + window.scrollY : 0;
-    setOffset(Math.round(top));
-  }, []);
-  const virtual = useWindowVirtualizer({
-    count: total,
-    estimateSize: () => height,
-    overscan: 12,
-    scrollMargin: offset,
-    useFlushSync: false,
-  });
-  const items = virtual.getVirtualItems();
-  const last = items.at(-1)?.index ?? 0;
-  const isShort = servers.length < total && last >= servers.length - 40;
-  useEffect(() => {
-    if (isShort) onEnd();
-  });
-  return { host, virtual, items, offset };
+  return useWindowRows({ loaded: servers.length, total, height, onEnd });
 }
 
 function Rows(props: ServerTableProps) {
   'use no memo';
   const { servers, columns, total, sort, onSort } = props;
-  const { host, virtual, items, offset } = useRows(props, ROW_HEIGHT);
+  const { host, virtual, items, before, after } = useRows(props, ROW_HEIGHT);
   const navigate = useNavigate();
-  const [marked, setMarked] = useState(0);
-  const wantsFocus = useRef(false);
-
-  useEffect(() => {
-    if (!wantsFocus.current) return;
-    const row = host.current?.querySelector<HTMLElement>(`[data-row="${marked}"]`);
-    if (row) {
-      wantsFocus.current = false;
-      row.focus({ preventScroll: true });
-    }
-  });
-
   const open = (server: Server) =>
     void navigate({ to: '/servers/$serverId', params: { serverId: server.id } });
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.target instanceof HTMLElement && event.target.closest('button, a') && event.key === 'Enter')
-      return;
-    const moves: Record<string, number> = {
-      ArrowDown: marked + 1,
-      j: marked + 1,
-      ArrowUp: marked - 1,
-      k: marked - 1,
-      PageDown: marked + 15,
-      PageUp: marked - 15,
-      Home: 0,
-      End: servers.length - 1,
-    };
-    const to = moves[event.key];
-    if (to !== undefined && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      const next = Math.max(0, Math.min(servers.length - 1, to));
-      wantsFocus.current = true;
-      setMarked(next);
-      virtual.scrollToIndex(next, { align: 'auto' });
-    } else if (event.key === 'Enter') {
-      const server = servers[marked];
+  const { marked, setMarked, onKeyDown } = useWindowRowKeys({
+    host,
+    loaded: servers.length,
+    scrollTo: (index) => virtual.scrollToIndex(index, { align: 'auto' }),
+    open: (index) => {
+      const server = servers[index];
       if (server) open(server);
-    }
-  };
+    },
+  });
 
-  const before = (items[0]?.start ?? offset) - offset;
-  const after = virtual.getTotalSize() - ((items.at(-1)?.end ?? offset) - offset);
   return (
     <div ref={host}>
       <table

@@ -5,7 +5,11 @@ export const overview = {
   latest_jobs: 'Latest jobs',
   no_jobs: 'Nothing has been run yet.',
   quiet: 'All quiet. Nothing needs you right now.',
+  signature: 'To sign',
   title: 'Overview',
+  to_sign_many: 'More than {{count}} jobs wait for a signature',
+  to_sign_one: '{{count}} job waits for a signature',
+  to_sign_other: '{{count}} jobs wait for a signature',
   trouble: 'Needs attention',
   welcome_body:
     'Paste one line on a VPS, and a few seconds later it is here: live metrics, commands and their output. No inbound port is opened.',

@@ -109,7 +109,7 @@ export const servers = {
   run: 'Run',
   saved: 'Saved.',
   search: 'Search servers',
-  tab: { activity: 'Activity', jobs: 'Jobs', metrics: 'Metrics' },
+  tab: { activity: 'Activity', jobs: 'Jobs', metrics: 'Metrics', policy: 'Policy' },
   title: 'Servers',
   wizard: {
     body: 'One line on the machine, and it is here a few seconds later.',

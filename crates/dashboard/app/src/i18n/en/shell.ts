@@ -2,6 +2,7 @@ export const shell = {
   account: 'Account',
   add_server: 'Add a server',
   audit: 'Audit',
+  batches: 'Batches',
   connection: {
     connecting: 'Connecting…',
     lost: 'Live updates lost',
@@ -36,6 +37,7 @@ export const shell = {
   shortcuts: {
     account: 'Go to your account',
     audit: 'Go to the audit log',
+    batches: 'Go to batches',
     close: 'Close what is open',
     group_general: 'General',
     group_go: 'Go to',

@@ -130,19 +130,26 @@ export class LogBuffer {
     }
   }
 
-  /** The line that holds this byte, as far as it is known. */
+  /** The line that holds this byte; of lines that are not in memory, the first of their block. */
   lineAtOffset(offset: number): number | null {
     if (offset < this.startOffset || offset >= this.expected) return null;
-    let low = 0;
-    let high = this.ring.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.ring[middle]?.offset ?? 0) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    if (low > 0) return this.dropped + low;
-    const block = this.checkpoints.findLastIndex((checkpoint) => checkpoint.from <= offset);
-    return block < 0 ? null : (block + this.firstCheckpoint) * BLOCK_LINES + 1;
+    const inRing = lastAt(this.ring, offset);
+    if (inRing >= 0) return this.dropped + inRing + 1;
+    const block = this.blockAt(offset);
+    if (block === null) return null;
+    const inBlock = lastAt(this.blocks.get(block) ?? [], offset);
+    return block * BLOCK_LINES + 1 + Math.max(0, inBlock);
+  }
+
+  /** Whether `lineAtOffset` knows the very line. */
+  isExactAt(offset: number): boolean {
+    const block = this.blockAt(offset);
+    return lastAt(this.ring, offset) >= 0 || (block !== null && this.blocks.has(block));
+  }
+
+  private blockAt(offset: number): number | null {
+    const at = this.checkpoints.findLastIndex((checkpoint) => checkpoint.from <= offset);
+    return at < 0 ? null : at + this.firstCheckpoint;
   }
 
   /** Calls back with every line in memory from `number` on, until it says `false`. */
@@ -196,6 +203,18 @@ export class LogBuffer {
         : new TextEncoder().encode(piece.text.slice(0, feed + 1)).length;
     return pieceFrom(piece, piece.offset + skipped);
   }
+}
+
+/** Index of the last line that begins at `offset` or before it; −1 when all begin later. */
+function lastAt(lines: readonly LogLine[], offset: number): number {
+  let low = 0;
+  let high = lines.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((lines[middle]?.offset ?? 0) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 function blockIndex(number: number): number {

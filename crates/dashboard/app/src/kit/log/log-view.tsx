@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { ArrowDown, ChevronDown, ChevronUp, Clock, Download, Pause, Play, WrapText, X } from 'lucide-react';
+import { ArrowDown, ChevronDown, ChevronUp, Clock, Download, Pause, Play, WrapText } from 'lucide-react';
 import {
   type KeyboardEvent,
   type MouseEvent,
@@ -12,16 +12,16 @@ import {
 } from 'react';
 import { t } from '@/i18n';
 import { Button, IconButton } from '../button';
-import { CopyButton } from '../copy-button';
 import { cx } from '../cx';
 import { bytes, count } from '../format';
 import { SearchInput } from '../input';
 import { usePreference } from '../preference';
-import { useNow } from '../time';
 import { LogSearch } from './buffer';
 import { hashOf, parseHash } from './link';
-import type { LogFeed, LogModel } from './model';
+import type { LogModel } from './model';
+import { FeedState, SelectionTools, StartMissing } from './parts';
 import { LogRow } from './row';
+import { type SearchWhole, WholeSearch } from './whole-search';
 
 /** Browsers cannot scroll further than some 33 million pixels; this is 20. */
 const MAX_ROWS = 1_000_000;
@@ -35,14 +35,19 @@ interface LogViewProps {
   hash: string;
   onHash: (hash: string) => void;
   downloadUrl: string;
+  /** Searches the log where it is stored; offered when more of it is there than in memory. */
+  searchWhole?: SearchWhole;
+  /** Starts reading anew at a byte that lies before what was read. */
+  onReadFrom?: (offset: number) => void;
   /** Shown when there is nothing yet, and will or will not be. */
   empty: ReactNode;
   className?: string;
 }
 
-export function LogView({ model, label, hash, onHash, downloadUrl, empty, className }: LogViewProps) {
+export function LogView(props: LogViewProps) {
   // The virtualizer hands out the same object with changing insides, which the compiler must not memoise.
   'use no memo';
+  const { model, label, hash, onHash, downloadUrl, searchWhole, onReadFrom, empty, className } = props;
   const { feed } = useSyncExternalStore(model.subscribe, model.read);
   const { buffer } = model;
   const total = buffer.lineCount;
@@ -100,14 +105,24 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
     return () => observer.disconnect();
   });
 
-  const jumpedTo = useRef<string | null>(null);
+  const jumped = useRef<{ hash: string; exactly: boolean } | null>(null);
   const target = range && (range.unit === 'line' ? range.first : buffer.lineAtOffset(range.first));
   const isTargetThere = target !== null && target <= total && target >= first;
   useEffect(() => {
-    if (!isTargetThere || jumpedTo.current === hash || target === null) return;
-    jumpedTo.current = hash;
+    if (!isTargetThere || target === null || range === null) return;
+    // The line of a byte that is not in memory is known exactly once its stretch was fetched again.
+    const exactly = range.unit === 'line' || buffer.isExactAt(range.first);
+    if (jumped.current?.hash === hash && (jumped.current.exactly || !exactly)) return;
+    jumped.current = { hash, exactly };
     virtual.scrollToIndex(target - first, { align: 'center' });
   });
+  const jumpTo = (offset: number) => {
+    setFollow(false);
+    jumped.current = null;
+    onHash(`B${offset}`);
+    const line = buffer.lineAtOffset(offset);
+    if (line === null || line < first) onReadFrom?.(offset);
+  };
 
   const onScroll = () => {
     const element = scroller.current;
@@ -130,7 +145,7 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
     const end = event.shiftKey && selection ? Math.max(selection.last, number) : number;
     const isSame = selection !== null && selection.first === start && selection.last === end;
     const next = isSame ? '' : hashOf(start, end, buffer);
-    jumpedTo.current = next;
+    jumped.current = { hash: next, exactly: true };
     onHash(next);
   };
   const selection =
@@ -158,11 +173,6 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
                 ? t('log.no_match')
                 : `${count(search.at + 1)} / ${count(search.matches.length)}`}
             </span>
-            {buffer.firstInMemory > 1 && (
-              <span className="hidden pr-1 text-fg-3 text-xs lg:inline">
-                {t('log.search_partial', { lines: count(total - buffer.firstInMemory + 1) })}
-              </span>
-            )}
             <IconButton icon={ChevronUp} label={t('log.previous_match')} onClick={() => search.step(-1)} />
             <IconButton icon={ChevronDown} label={t('log.next_match')} onClick={() => search.step(1)} />
           </div>
@@ -198,6 +208,16 @@ export function LogView({ model, label, hash, onHash, downloadUrl, empty, classN
           </a>
         </div>
       </div>
+      {searchWhole && query !== '' && (buffer.firstInMemory > 1 || buffer.startOffset > 0) && (
+        <WholeSearch
+          key={query}
+          query={query}
+          linesHere={total - buffer.firstInMemory + 1}
+          size={buffer.nextOffset}
+          search={searchWhole}
+          onPick={jumpTo}
+        />
+      )}
       {(first > 1 || buffer.startOffset > 0) && (
         <StartMissing first={first} startOffset={buffer.startOffset} downloadUrl={downloadUrl} />
       )}
@@ -280,70 +300,6 @@ function wasScrolledUp(
   last: { top: number; height: number },
 ): boolean {
   return scrollTop < last.top - 2 && scrollHeight >= last.height;
-}
-
-function SelectionTools({
-  model,
-  selection,
-  onClear,
-}: {
-  model: LogModel;
-  selection: { first: number; last: number };
-  onClear: () => void;
-}) {
-  const link = async () => window.location.href;
-  return (
-    <div className="ml-auto flex items-center gap-1">
-      <span className="tabular">
-        {selection.first === selection.last
-          ? t('log.line_picked', { number: count(selection.first) })
-          : t('log.lines_picked', { first: count(selection.first), last: count(selection.last) })}
-      </span>
-      <CopyButton
-        size="sm"
-        tone="ghost"
-        text={() => model.textOf(selection.first, Math.min(selection.last, selection.first + 20_000))}
-        label={t('log.copy_text')}
-      />
-      <CopyButton size="sm" tone="ghost" text={link} label={t('log.copy_link')} />
-      <IconButton icon={X} label={t('log.clear_selection')} onClick={onClear} />
-    </div>
-  );
-}
-
-function StartMissing({
-  first,
-  startOffset,
-  downloadUrl,
-}: {
-  first: number;
-  startOffset: number;
-  downloadUrl: string;
-}) {
-  return (
-    <p className="border-b bg-idle-soft px-3 py-1.5 text-fg-2 text-xs">
-      {startOffset > 0
-        ? t('log.start_not_loaded', { size: bytes(startOffset) })
-        : t('log.start_dropped', { lines: count(first - 1) })}{' '}
-      <a href={downloadUrl} download className="text-accent underline">
-        {t('log.download_all')}
-      </a>
-    </p>
-  );
-}
-
-function FeedState({ feed }: { feed: LogFeed }) {
-  const now = useNow(1_000);
-  if (feed.phase === 'lost') {
-    const seconds = feed.retryAt === null ? 0 : Math.max(0, Math.ceil((feed.retryAt - now) / 1_000));
-    return <span className="text-warn">{t('log.lost', { seconds })}</span>;
-  }
-  return (
-    <span className="flex items-center gap-1.5">
-      {feed.phase === 'live' && <span aria-hidden className="size-2 animate-pulse-soft rounded-full bg-ok" />}
-      {t(`log.phase.${feed.phase}`)}
-    </span>
-  );
 }
 
 /** Matches, which one is current, and the keys of the search field. */

@@ -1,0 +1,36 @@
+export const signing = {
+  body: 'This server runs such jobs only with a signature by one of its operators, which this hub cannot make.',
+  done: 'Signed. The job is on its way.',
+  exact: 'The exact text that is signed',
+  given_up: 'Unless it is signed, it is given up',
+  how: 'How to sign',
+  kind: 'Kind',
+  no_comment: 'Key without a comment',
+  no_limit: 'Not limited',
+  no_operators:
+    'The host’s policy asks for a signature, but lists no key that may make one. Add a key in /etc/roadstead/policy.toml on the host.',
+  none_of_yours: 'None of your registered keys is among them, so your signature would not count here.',
+  not_a_signature:
+    'This is not an SSH signature. It starts with -----BEGIN SSH SIGNATURE----- and ends with -----END SSH SIGNATURE-----',
+  or_ssh: 'or, without Roadstead on your machine:',
+  other_job:
+    'The text that the hub offers for signing belongs to another job or server. Do not sign it; tell whoever runs this hub.',
+  paste_first: 'Paste the signature here',
+  send: 'Send signature',
+  signature: 'Signature',
+  signature_hint: 'The content of {{file}}, which the command wrote.',
+  signed_by: 'Signed by {{name}} with {{key}}',
+  step_download: '1. Download what is to be signed, exactly as it is.',
+  step_sign: '2. Sign it on your own machine, where your key is.',
+  title: 'Waiting for a signature',
+  unreadable:
+    'The text that the hub offers for signing cannot be read, so nobody can tell what would be signed. Do not sign it.',
+  valid_until: 'Valid until',
+  what: 'What would be signed',
+  who: 'Who may sign',
+  with_roadstead: 'Sign with roadstead',
+  with_ssh: 'Sign with ssh-keygen',
+  you_have_none: 'You have not registered a key of your own yet.',
+  your_keys: 'Your keys',
+  yours: 'Yours',
+} as const;
