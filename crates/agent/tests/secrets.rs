@@ -1,5 +1,9 @@
 //! Secret variables reach the process and nothing that the process writes shows them.
-#![expect(clippy::disallowed_methods, reason = "tests look at the machine directly, and fail loudly")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests look at the machine directly, and fail loudly"
+)]
 
 mod support;
 

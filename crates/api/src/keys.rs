@@ -1,13 +1,18 @@
 //! The hub's Ed25519 signing key: what makes agents believe a welcome, a command, a licence.
 
+mod succession;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use protocol::session::KeyRotationBody;
 use protocol::{Hex, Signed, signing};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
+use self::succession::{Step, Succession};
+use crate::clock::Timestamp;
 use crate::data_dir;
 use crate::random::Random;
 use crate::secret::sha256;
@@ -24,6 +29,7 @@ pub struct Keys {
     signing: Arc<Ed25519KeyPair>,
     public: Hex<32>,
     fingerprint: Hex<32>,
+    succession: Arc<Succession>,
 }
 
 impl fmt::Debug for Keys {
@@ -45,7 +51,7 @@ impl Keys {
             *byte = *value;
         }
         let fingerprint = sha256(&public);
-        Ok(Self { signing: Arc::new(signing), public: Hex(public), fingerprint })
+        Ok(Self { signing: Arc::new(signing), public: Hex(public), fingerprint, succession: Arc::default() })
     }
 
     /// A new key as a PKCS#8 document, for the key file.
@@ -62,7 +68,39 @@ impl Keys {
         let path = Self::path(keys_dir);
         let Some(document) = data_dir::read(&path, MAX_FILE_BYTES)? else { return Ok(None) };
         data_dir::require_private(&path)?;
-        Self::from_pkcs8(&document).map(Some).with_context(|| format!("the key file {} is damaged", path.display()))
+        let keys =
+            Self::from_pkcs8(&document).with_context(|| format!("the key file {} is damaged", path.display()))?;
+        let succession = Succession::read(keys_dir)?.up_to(keys.public);
+        Ok(Some(Self { succession: Arc::new(succession), ..keys }))
+    }
+
+    /// Makes another key that takes the place of this one, and has this one say so: agents that trust this one follow.
+    /// Both files are durable when this returns; killed at any moment before, the directory holds one key or the other.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn rotate(&self, keys_dir: &Path, random: &dyn Random, now: Timestamp) -> anyhow::Result<Self> {
+        let document = Self::generate_pkcs8(random);
+        let next = Self::from_pkcs8(&document)?;
+        let body = KeyRotationBody { old_key_id: self.key_id(), new_key: next.public, at_ms: now.as_ms() };
+        let signed = self.sign(signing::KEY_ROTATION, serde_json::to_string(&body)?);
+        let succession = self.succession.followed_by(Step { old_key: self.public, signed });
+        // The word of the old key first: without it nobody would follow the new one.
+        succession.write(keys_dir)?;
+        data_dir::write_private(&Self::path(keys_dir), &document)?;
+        Ok(Self { succession: Arc::new(succession), ..next })
+    }
+
+    /// How this key came to be the hub's, for agents that know one of its predecessors.
+    #[must_use]
+    pub fn rotations(&self) -> Vec<Signed> {
+        self.succession.signed()
+    }
+
+    /// Whether this key follows, step by signed step, from the one with that fingerprint.
+    #[must_use]
+    pub fn follows(&self, fingerprint: &str) -> bool {
+        self.succession.leads_from(fingerprint)
     }
 
     /// Makes a key and its file.
@@ -138,6 +176,44 @@ mod tests {
         assert!(Keys::read(&keys_dir).unwrap_err().to_string().contains("other users can reach"));
         data_dir::write_private(&path, b"rubbish").unwrap();
         assert!(Keys::read(&keys_dir).unwrap_err().to_string().contains("is damaged"));
+    }
+
+    #[test]
+    fn a_key_names_its_successor_and_old_ones_are_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        let (random, now) = (SeededRandom::new(7), Timestamp::from_ms(1_767_225_600_000));
+        let first = Keys::create(dir.path(), &random).unwrap();
+        let second = first.rotate(dir.path(), &random, now).unwrap();
+        let third = second.rotate(dir.path(), &random, now).unwrap();
+        let read = Keys::read(dir.path()).unwrap().unwrap();
+        assert_eq!(read.fingerprint(), third.fingerprint());
+        assert_eq!(read.rotations().len(), 2);
+        for older in [&first, &second] {
+            assert!(read.follows(&older.fingerprint().to_string()));
+        }
+        let stranger = Keys::from_pkcs8(&Keys::generate_pkcs8(&SeededRandom::new(9))).unwrap();
+        assert!(!read.follows(&stranger.fingerprint().to_string()));
+        assert!(!first.follows(&third.fingerprint().to_string()), "never backwards");
+
+        // Killed after the old key had named a successor that was never written.
+        data_dir::write_private(&Keys::path(dir.path()), &Keys::generate_pkcs8(&SeededRandom::new(9))).unwrap();
+        let strange = Keys::read(dir.path()).unwrap().unwrap();
+        assert!(strange.rotations().is_empty() && !strange.follows(&first.fingerprint().to_string()));
+    }
+
+    #[test]
+    fn a_rotation_that_was_cut_short_leaves_the_old_key_in_force() {
+        let dir = tempfile::tempdir().unwrap();
+        let (random, now) = (SeededRandom::new(7), Timestamp::from_ms(0));
+        let first = Keys::create(dir.path(), &random).unwrap();
+        let document = data_dir::read(&Keys::path(dir.path()), MAX_FILE_BYTES).unwrap().unwrap();
+        first.rotate(dir.path(), &random, now).unwrap();
+        data_dir::write_private(&Keys::path(dir.path()), &document).unwrap();
+        let read = Keys::read(dir.path()).unwrap().unwrap();
+        assert_eq!(read.fingerprint(), first.fingerprint());
+        assert!(read.rotations().is_empty(), "nobody is told of a key that does not exist");
+        let again = read.rotate(dir.path(), &random, now).unwrap();
+        assert_eq!(again.rotations().len(), 1);
     }
 
     #[test]

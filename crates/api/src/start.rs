@@ -80,7 +80,12 @@ async fn open_keys(config: &Config, db: &Db, random: &dyn Random) -> Result<Keys
     let fingerprint = keys.fingerprint().to_string();
     let mut tx = db.write().await?;
     installation::claim(&mut tx.conn(), Fact::SigningKey, fingerprint.clone()).await?;
-    let recorded = installation::get(&mut tx.conn(), Fact::SigningKey).await?.unwrap_or_default();
+    let mut recorded = installation::get(&mut tx.conn(), Fact::SigningKey).await?.unwrap_or_default();
+    if keys.follows(&recorded) {
+        // A rotation that was killed before its last step, or a database from before it.
+        installation::put(&mut tx.conn(), Fact::SigningKey, fingerprint.clone()).await?;
+        recorded.clone_from(&fingerprint);
+    }
     tx.commit().await?;
     if recorded != fingerprint {
         bail!(
@@ -131,6 +136,7 @@ pub async fn start_background(app: &App) {
     crate::servers::start(app);
     crate::jobs::spawn(app);
     crate::job_batches::spawn(app);
+    crate::license::spawn(app);
 }
 
 #[cfg(test)]

@@ -1,18 +1,23 @@
 //! `roadstead admin`: what its user could do with the database file anyway, done right.
 
 use std::io::{BufRead as _, Read as _};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
 use super::flags::SettingFlags;
 use super::{Failure, say, small_runtime};
-use crate::audit;
+use crate::access::Actor;
+use crate::audit::{self, Outcome, Subject};
 use crate::auth::{self, NewOwner};
 use crate::config::Config;
 use crate::data_dir;
 use crate::error::ErrorCode;
+use crate::hub::Hub;
+use crate::installation::{self, Fact};
 use crate::start;
+use crate::workspaces;
 
 const MAX_PASSWORD_LINE: u64 = 4096;
 /// Tells scripts that there is nothing left to do.
@@ -71,6 +76,44 @@ async fn create(config: Config, owner: NewOwner) -> Result<(), Failure> {
             Err(Failure { error: error.into(), code })
         }
     }
+}
+
+/// Agents that connect learn of the new key from the old one and trust it from then on.
+pub(super) fn rotate_key(settings: SettingFlags) -> Result<(), Failure> {
+    let config = settings.load()?.config;
+    small_runtime()?.block_on(rotate(config))
+}
+
+async fn rotate(config: Config) -> Result<(), Failure> {
+    data_dir::require_own(&config.data_dir)?;
+    // A running hub would go on signing with the old key, which agents stop to believe.
+    let _lock = data_dir::lock(&config.data_dir).context("stop the hub first, then rotate its key")?;
+    let keys_dir = config.keys_dir.clone();
+    let hub = start::open(config).await?;
+    let rotated = replace_key(&hub, &keys_dir).await;
+    let chained = audit::chain(&hub).await;
+    hub.close().await;
+    let (old, new) = rotated?;
+    chained?;
+    say(format_args!(
+        "the hub signs with a new key: {new} (before: {old})\nStart the hub. Agents follow when they connect; lines to \
+         install agents that were copied before do not work any more. Make a new backup of {}.",
+        keys_dir.display()
+    ))
+}
+
+async fn replace_key(hub: &Hub, keys_dir: &Path) -> anyhow::Result<(String, String)> {
+    let rotated = hub.keys.rotate(keys_dir, hub.random.as_ref(), hub.now())?;
+    let (old, new) = (hub.keys.fingerprint().to_string(), rotated.fingerprint().to_string());
+    let mut unit = hub.begin().await.map_err(anyhow::Error::from)?;
+    installation::put(&mut unit.conn(), Fact::SigningKey, new.clone()).await?;
+    if let Some(home) = workspaces::home(&mut unit.conn()).await? {
+        let details = serde_json::json!({ "old_fingerprint": old, "new_fingerprint": new });
+        let subject = Subject::new("installation", &"hub", "signing key");
+        unit.audit(&Actor::system(home), "hub.rotate_key", subject, Outcome::Ok, details).await?;
+    }
+    unit.commit().await?;
+    Ok((old, new))
 }
 
 fn read_password() -> anyhow::Result<String> {

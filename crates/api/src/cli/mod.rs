@@ -5,6 +5,7 @@ mod config;
 mod flags;
 mod logging;
 mod serve;
+mod sign;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -39,6 +40,8 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
+    /// Sign a job as an operator, after a look at what it says: prints the signature
+    Sign(sign::Sign),
     /// Print the OpenAPI document
     #[command(hide = true)]
     Openapi,
@@ -56,6 +59,8 @@ enum ConfigCommand {
 enum AdminCommand {
     /// Create an owner with a workspace of their own
     CreateOwner(admin::CreateOwner),
+    /// Put a new signing key in the place of the old one, which vouches for it; stop the hub first
+    RotateKey(SettingFlags),
 }
 
 /// Why a command failed.
@@ -81,6 +86,8 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(flags),
         Command::Config { command: ConfigCommand::Check(flags) } => config::check(flags),
         Command::Admin { command: AdminCommand::CreateOwner(command) } => admin::create_owner(command),
+        Command::Admin { command: AdminCommand::RotateKey(flags) } => admin::rotate_key(flags),
+        Command::Sign(command) => sign::sign(&command),
         Command::Openapi => print_openapi(),
         Command::Version => say(format_args!("roadstead {}", env!("CARGO_PKG_VERSION"))),
     };

@@ -104,7 +104,7 @@ pub(super) async fn welcome(
         desired: Desired::default(),
     };
     let signed = hub.keys.sign(signing::WELCOME, serde_json::to_string(&body)?);
-    let message = Message::Welcome(protocol::message::Welcome { signed, rotations: Vec::new() });
+    let message = Message::Welcome(protocol::message::Welcome { signed, rotations: hub.keys.rotations() });
     let outgoing = Outgoing::new(&message, hub.ids.message(), now.as_ms(), Some(greeting.id))?;
     let frame = Frame::Text(outgoing.to_text(None)?.into());
     tokio::time::timeout(DEADLINE, socket.send(frame)).await??;

@@ -73,6 +73,12 @@ impl Registry {
         }
     }
 
+    /// Every connection.
+    #[must_use]
+    pub fn links(&self) -> Vec<AgentLink> {
+        self.slots().values().filter_map(|slot| slot.link.clone()).collect()
+    }
+
     /// Connected agents.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -80,17 +80,17 @@ fn is_same(before: &Batch, after: &Batch) -> bool {
 
 fn decide(app: &App, batch: &mut Batch, open_in_wave: i64) {
     let now = app.now();
+    if batch.counts.succeeded + batch.counts.failed == batch.counts.total {
+        batch.state = if batch.counts.failed == 0 { BatchState::Succeeded } else { BatchState::Failed };
+        batch.finished_at = Some(now);
+        return;
+    }
     if batch.has_failed_too_often() {
         let (failed, allowed) = (batch.counts.failed - batch.forgiven, batch.strategy.max_failures);
         batch.stop(BatchState::Halted, format!("{failed} jobs failed where {allowed} may; nothing more is begun"));
         return;
     }
-    if open_in_wave > 0 {
-        return;
-    }
-    if batch.wave + 1 >= batch.waves {
-        batch.state = if batch.counts.failed == 0 { BatchState::Succeeded } else { BatchState::Failed };
-        batch.finished_at = Some(now);
+    if open_in_wave > 0 || batch.wave + 1 >= batch.waves {
         return;
     }
     let due =

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::model::Strategy;
 use crate::error::{Error, Result};
-use crate::jobs::{Definition, LimitsSchema, Wanted};
+use crate::jobs::{Definition, ExecArgs, LimitsSchema, Wanted};
 use crate::servers::Selector;
 
 /// A wave waits for its slowest server, so jobs of a batch do not wait as long as others for one that is away.
@@ -39,7 +39,7 @@ pub(super) struct Body {
     /// `exec`: run a command line or an argument vector.
     kind: String,
     /// Arguments of the kind, as for a single job.
-    #[schema(value_type = Object)]
+    #[schema(value_type = ExecArgs)]
     args: Value,
     /// Seconds each job may run, 1 to 604800; 3600 unless told.
     timeout_s: Option<u32>,
@@ -59,7 +59,7 @@ pub(super) struct Body {
 /// Which servers. An empty selector is an error, never everything.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = JobBatchSelector)]
-struct SelectorBody {
+pub(super) struct SelectorBody {
     /// These servers, in this order.
     #[schema(value_type = Option<Vec<String>>)]
     server_ids: Option<Vec<ServerId>>,

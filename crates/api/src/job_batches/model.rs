@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::input::SelectorBody;
 use super::store;
 use crate::access::Resource;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, Result};
-use crate::jobs::{CreatedBy, Definition, JobError};
+use crate::jobs::{CreatedBy, Definition, ExecArgs, JobError, LimitsSchema, StateName};
 use crate::servers::Selector;
 
 /// Where a batch stands.
@@ -182,6 +183,7 @@ pub(super) struct PlaceJob {
     #[schema(required, value_type = Option<String>, format = Uuid)]
     pub(super) id: Option<JobId>,
     /// As in the job; the row of a job that was removed for its age still says so.
+    #[schema(value_type = StateName)]
     pub(super) state: String,
     #[schema(required)]
     pub(super) exit_code: Option<i64>,
@@ -265,14 +267,15 @@ pub(super) struct BatchView {
     #[schema(value_type = String, format = Uuid)]
     id: BatchId,
     kind: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = ExecArgs)]
     args: Box<RawValue>,
     timeout_s: u32,
     /// How long each job may wait for its server, from the moment in which it is made.
     expires_in_s: u32,
-    #[schema(required, value_type = Option<Object>)]
+    #[schema(required, value_type = Option<LimitsSchema>)]
     limits: Option<JobLimits>,
     exclusive: bool,
+    #[schema(value_type = SelectorBody)]
     selector: Selector,
     strategy: Strategy,
     state: BatchState,

@@ -27,7 +27,7 @@ use protocol::{BatchId, JobId, ServerId};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use input::{NewJob, Wanted};
-pub use model::{CreatedBy, Definition, Job, JobError, JobView, LimitsSchema, LogSize};
+pub use model::{CreatedBy, Definition, ExecArgs, Job, JobError, JobView, LimitsSchema, LogSize, StateName};
 pub use secrets::{SealedEnv, SecretEnv};
 pub use state::State;
 pub use task::{reconcile, spawn};

@@ -139,8 +139,8 @@ pub struct LogSize {
     /// Some output was dropped; the log says where.
     pub truncated: bool,
     /// When it was removed, because all logs together took more room than they may; it cannot be read any more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expired_at: Option<Timestamp>,
+    #[schema(required)]
+    pub removed_at: Option<Timestamp>,
     /// Bytes that it takes in the history store.
     #[serde(skip)]
     pub stored: u64,
@@ -158,27 +158,39 @@ impl Resource for Job {
 /// The names of [`JobState`], for the API's document: the wire crate knows nothing of it.
 #[derive(ToSchema)]
 #[schema(as = JobState, rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(super) enum StateName {
+pub enum StateName {
+    /// Waits for its server or its turn.
     Queued,
+    /// Waits for an operator's signature.
     AwaitingSignature,
+    /// On its way; no answer yet.
     Sent,
+    /// Claimed by a worker.
     Running,
+    /// Its server is away or came back without news of it: the outcome is not known yet.
     Reconciling,
+    /// Exit code 0.
     Succeeded,
+    /// Another exit code, a signal, or it could not be started.
     Failed,
+    /// Ended on request.
     Cancelled,
+    /// Ended because its time was up.
     TimedOut,
+    /// The machine itself went down under it.
     Interrupted,
+    /// The agent refused it; it has not run.
     Rejected,
+    /// Never sent before it expired.
     Expired,
+    /// Its outcome cannot be known any more.
     Lost,
 }
 
 /// Arguments of `exec` (exactly one of `command` and `argv`), for the API's document.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
-pub(super) struct ExecArgs {
+pub struct ExecArgs {
     /// A command line for `/bin/sh -c`.
     command: Option<String>,
     /// Program and arguments, without a shell.
@@ -311,7 +323,7 @@ impl From<Job> for JobView {
 impl Job {
     /// 410 when the log is not there any more.
     pub(super) fn refuse_removed_log(&self) -> Result<()> {
-        let Some(at) = self.log.expired_at else { return Ok(()) };
+        let Some(at) = self.log.removed_at else { return Ok(()) };
         let message = format!(
             "the log of this job was removed at {at}, because all logs together took more room than the hub's setting \
              retention.job_logs_gib allows"

@@ -55,7 +55,7 @@ struct Row {
     log_truncated: bool,
     secrets: Option<JsonText<SealedEnv>>,
     log_stored: i64,
-    log_expired_at: Option<Timestamp>,
+    log_removed_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl From<Row> for Job {
             log: LogSize {
                 bytes: u64::try_from(row.log_bytes).unwrap_or(0),
                 truncated: row.log_truncated,
-                expired_at: row.log_expired_at,
+                removed_at: row.log_removed_at,
                 stored: u64::try_from(row.log_stored).unwrap_or(0),
             },
             secrets: row.secrets.map(|json| json.0),
@@ -497,7 +497,7 @@ pub(super) async fn stored_logs(conn: &mut Conn<'_>) -> Result<u64, DbError> {
     let (bytes,) = conn
         .query(sql!(
             "select cast(coalesce(sum(log_stored), 0) as bigint) from jobs \
-             where finished_at is not null and log_stored > 0 and log_expired_at is null"
+             where finished_at is not null and log_stored > 0 and log_removed_at is null"
         ))
         .fetch_one::<(i64,)>()
         .await?;
@@ -508,7 +508,7 @@ pub(super) async fn stored_logs(conn: &mut Conn<'_>) -> Result<u64, DbError> {
 pub(super) async fn oldest_logs(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<(JobId, u64)>, DbError> {
     let rows = conn
         .query(sql!(
-            "select id, log_stored from jobs where finished_at is not null and log_stored > 0 and log_expired_at is null \
+            "select id, log_stored from jobs where finished_at is not null and log_stored > 0 and log_removed_at is null \
              order by finished_at limit $1"
         ))
         .bind(limit)
@@ -520,7 +520,7 @@ pub(super) async fn oldest_logs(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<(
 /// Remembers that the logs of these jobs are gone.
 pub(super) async fn expire_logs(conn: &mut Conn<'_>, ids: &[JobId], now: Timestamp) -> Result<u64, DbError> {
     conn.query_in(
-        sql!("update jobs set log_expired_at = $1 where id in ({in}) and finished_at is not null"),
+        sql!("update jobs set log_removed_at = $1 where id in ({in}) and finished_at is not null"),
         2,
         ids.len(),
     )

@@ -3,7 +3,7 @@
 use protocol::operator::{MAX_SIGNATURE, NAMESPACE};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use ssh_key::public::KeyData;
-use ssh_key::{Algorithm, HashAlg, SshSig};
+use ssh_key::{Algorithm, HashAlg, LineEnding, SshSig};
 
 /// A signature that was read, and not checked yet.
 #[derive(Debug, Clone)]
@@ -21,6 +21,11 @@ impl Signature {
         let signature = SshSig::from_pem(format!("{}\n", armoured.trim())).map_err(|_| {
             "must be what ssh-keygen -Y sign wrote, from -----BEGIN SSH SIGNATURE----- to its END line".to_owned()
         })?;
+        // One signature has one text: what says the same in another way did not come from ssh-keygen.
+        let again = signature.to_pem(LineEnding::LF).unwrap_or_default();
+        if !again.split_whitespace().eq(armoured.split_whitespace()) {
+            return Err("must be exactly what ssh-keygen -Y sign wrote, with its line breaks".to_owned());
+        }
         if signature.namespace() != NAMESPACE {
             let namespace: String = signature.namespace().chars().filter(|c| !c.is_control()).take(60).collect();
             return Err(format!("was made for {namespace:?}; sign with: ssh-keygen -Y sign -n {NAMESPACE}"));

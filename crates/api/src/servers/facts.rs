@@ -80,11 +80,13 @@ impl AgentFacts {
 pub struct PolicyFacts {
     /// `absent` (everything is allowed), `file`, or `unreadable` (heartbeat only).
     pub source: PolicyOrigin,
-    /// Tiers that are allowed at all: `read`, `typed`, `root`.
+    /// Tiers that are allowed at all.
+    #[schema(value_type = Vec<TierName>)]
     pub tiers: Vec<String>,
     /// Kinds refused although their tier is allowed.
     pub denied_kinds: Vec<String>,
     /// Tiers that need an operator's signature.
+    #[schema(value_type = Vec<TierName>)]
     pub require_operator_signature: Vec<String>,
     /// What the host's own file says; null when there is none that can be read.
     #[serde(default)]
@@ -96,9 +98,11 @@ pub struct PolicyFacts {
     pub hub: Option<PolicyRules>,
     /// Which of the hub's changes the host has.
     #[serde(default)]
+    #[schema(required)]
     pub hub_seq: u64,
     /// Keys whose signatures the host takes.
     #[serde(default)]
+    #[schema(required)]
     pub operators: Vec<OperatorKeyFacts>,
     /// Why the file cannot be read.
     #[schema(required)]
@@ -107,22 +111,23 @@ pub struct PolicyFacts {
 
 /// Rules about what the hub may do on a server. Absent means: everything; each list names what is allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
 pub struct PolicyRules {
-    /// Powers that are allowed: `read`, `typed`, `root`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Powers that are allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<TierName>>)]
     pub tiers: Option<Vec<String>>,
     /// Kinds that are allowed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<String>>,
     /// Users that commands may run as.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<String>>,
     /// Where working directories and files may lie.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<String>>,
     /// Powers that need an operator's signature.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<TierName>)]
     pub require_operator_signature: Vec<String>,
 }
 
@@ -139,6 +144,19 @@ impl From<&Rules> for PolicyRules {
             require_operator_signature: tier_names(&rules.require_operator_signature),
         }
     }
+}
+
+/// How much power over a host a kind of job takes, for the API's document: the wire crate knows nothing of it.
+#[derive(ToSchema)]
+#[schema(as = Tier, rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum TierName {
+    /// Looks only.
+    Read,
+    /// A fixed operation with checked arguments.
+    Typed,
+    /// As good as root.
+    Root,
 }
 
 /// A key that a host's policy lists.

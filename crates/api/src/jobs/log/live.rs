@@ -235,7 +235,7 @@ impl Live {
     /// How much is stored.
     pub(in crate::jobs) fn size(&self) -> LogSize {
         let progress = *self.progress.borrow();
-        LogSize { bytes: progress.stored, truncated: progress.gap_bytes > 0, expired_at: None, stored: progress.room }
+        LogSize { bytes: progress.stored, truncated: progress.gap_bytes > 0, removed_at: None, stored: progress.room }
     }
 
     /// The job as it was last written, where that is remembered.

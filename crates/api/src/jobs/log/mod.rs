@@ -75,7 +75,7 @@ pub(super) async fn size(hub: &Hub, job_id: JobId) -> Result<LogSize> {
     }
     let mut session = hub.history.read().await?;
     let extent = store::extent(&mut session.conn(), job_id).await?;
-    Ok(LogSize { bytes: extent.finish, truncated: extent.gap_bytes > 0, expired_at: None, stored: extent.stored })
+    Ok(LogSize { bytes: extent.finish, truncated: extent.gap_bytes > 0, removed_at: None, stored: extent.stored })
 }
 
 /// The bytes of a log as a client gets them.

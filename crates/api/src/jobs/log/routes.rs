@@ -166,8 +166,8 @@ pub(super) async fn log(
 )]
 async fn search_log(
     State(app): State<App>,
-    Query(query): Query<SearchQuery>,
     job: Authorized<Job, JobsRead>,
+    Query(query): Query<SearchQuery>,
 ) -> Result<Json<Matches>> {
     let job = job.resource;
     job.refuse_removed_log()?;

@@ -18,7 +18,7 @@ async fn a_job_runs_and_its_end_is_told() {
         let id = id_of(&job);
         assert_eq!(job["state"], "sent");
         assert_eq!(job["created_by"]["type"], "user");
-        assert_eq!(job["log"], json!({ "bytes": 0, "truncated": false }));
+        assert_eq!(job["log"], json!({ "bytes": 0, "truncated": false, "removed_at": null }));
 
         let order = agent.order().await;
         assert_eq!((order.job_id, order.server_id, order.timeout_s), (id, world.server.server_id, 3600));
@@ -34,7 +34,7 @@ async fn a_job_runs_and_its_end_is_told() {
             (&job["state"], &job["exit_code"], &job["duration_ms"]),
             (&json!("succeeded"), &json!(0), &json!(7))
         );
-        assert_eq!(job["log"], json!({ "bytes": 6, "truncated": false }));
+        assert_eq!(job["log"], json!({ "bytes": 6, "truncated": false, "removed_at": null }));
         for field in ["sent_at", "started_at", "finished_at"] {
             assert!(job[field].is_string(), "{field}");
         }

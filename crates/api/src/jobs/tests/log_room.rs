@@ -44,20 +44,20 @@ async fn the_oldest_logs_go_first_and_say_so() {
     let (first, second) = (job(&world, &mut agent, 40).await, job(&world, &mut agent, 40).await);
     let silent = job(&world, &mut agent, 0).await;
     reconcile(&world.hub).await.unwrap();
-    assert_eq!(world.job(first).await["log"]["expired_at"], json!(null), "they have room");
+    assert_eq!(world.job(first).await["log"]["removed_at"], json!(null), "they have room");
     let counted = log_bytes(&world.hub);
     assert!((80 << 10..90 << 10).contains(&counted), "{counted}");
 
     let third = job(&world, &mut agent, 40).await;
     reconcile(&world.hub).await.unwrap();
-    assert_eq!(world.job(first).await["log"]["expired_at"], json!(null), "it is not added up all the time");
+    assert_eq!(world.job(first).await["log"]["removed_at"], json!(null), "it is not added up all the time");
     world.test.clock.advance(Duration::from_secs(60));
     reconcile(&world.hub).await.unwrap();
     let gone = world.job(first).await;
     assert_eq!(gone["log"]["bytes"], 40 << 10, "the job still says how much it wrote");
-    assert!(gone["log"]["expired_at"].is_string(), "{gone}");
+    assert!(gone["log"]["removed_at"].is_string(), "{gone}");
     for (id, bytes) in [(second, 40 << 10), (third, 40 << 10), (silent, 0)] {
-        assert_eq!(world.job(id).await["log"]["expired_at"], json!(null));
+        assert_eq!(world.job(id).await["log"]["removed_at"], json!(null));
         assert_eq!(world.text_log(id).await.len(), bytes);
     }
     assert!(log_bytes(&world.hub) < 100 << 10);
@@ -69,7 +69,7 @@ async fn the_oldest_logs_go_first_and_say_so() {
     }
     world.test.clock.advance(Duration::from_secs(60));
     reconcile(&world.hub).await.unwrap();
-    assert_eq!(world.job(second).await["log"]["expired_at"], json!(null), "no more than needed goes");
+    assert_eq!(world.job(second).await["log"]["removed_at"], json!(null), "no more than needed goes");
 }
 
 #[tokio::test]
@@ -84,9 +84,9 @@ async fn logs_of_unfinished_jobs_stay_whatever_their_size() {
         world.test.clock.advance(Duration::from_secs(60));
         reconcile(&world.hub).await.unwrap();
     }
-    assert!(world.job(ended).await["log"]["expired_at"].is_string());
+    assert!(world.job(ended).await["log"]["removed_at"].is_string());
     assert_eq!(world.text_log(running).await.len(), 5000);
-    assert_eq!(world.job(running).await["log"]["expired_at"], json!(null));
+    assert_eq!(world.job(running).await["log"]["removed_at"], json!(null));
 }
 
 #[tokio::test]

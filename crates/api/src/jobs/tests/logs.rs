@@ -134,7 +134,7 @@ async fn streams_gaps_and_bytes_that_are_no_text_are_shown_as_what_they_are() {
             { "offset": 8, "bytes": 8, "stream": "sys", "at": "2026-01-01T00:00:00.123Z", "text": "dropped\n", "gap_bytes": 999 },
         ]);
         assert_eq!(page["data"], expected);
-        assert_eq!(world.job(id).await["log"], json!({ "bytes": 16, "truncated": true }));
+        assert_eq!(world.job(id).await["log"], json!({ "bytes": 16, "truncated": true, "removed_at": null }));
         assert_eq!(world.text_log(id).await, b"warn\n\xff\0xdropped\n");
         let download = world.owner.get(&format!("/v1/jobs/{id}/log?download=1")).await;
         assert!(download.header("content-disposition").starts_with("attachment; filename=\"job-"));
@@ -176,7 +176,7 @@ async fn a_gap_is_refused_unless_the_agent_has_nothing_to_fill_it_with() {
         let page = page(&world, id, "").await;
         let hole = page["data"].as_array().unwrap().iter().find(|chunk| chunk["stream"] == "sys").unwrap().clone();
         assert_eq!((&hole["offset"], &hole["bytes"], &hole["gap_bytes"]), (&json!(9), &json!(3), &json!(3)));
-        assert_eq!(world.job(id).await["log"], json!({ "bytes": 15, "truncated": true }));
+        assert_eq!(world.job(id).await["log"], json!({ "bytes": 15, "truncated": true, "removed_at": null }));
         assert_eq!(
             String::from_utf8(world.text_log(id).await).unwrap(),
             "abcdefghi\n[3 bytes of output are missing here]\nmno"

@@ -1,9 +1,9 @@
 import createClient from 'openapi-fetch';
 import { errorFromAnswer, toApiError } from './error';
-import type { AllPaths } from './pending-schema';
+import type { paths } from './schema';
 
 /** The only way to the hub: every path, parameter and body is checked against its OpenAPI document. */
-export const api = createClient<AllPaths>({
+export const api = createClient<paths>({
   baseUrl: '',
   // Lists such as `label` are sent as `label=a:1&label=b:2`.
   querySerializer: { array: { style: 'form', explode: true } },

@@ -1167,7 +1167,7 @@ export interface components {
         };
         /** @description A batch as the API shows it. */
         JobBatch: {
-            args: Record<string, never>;
+            args: components["schemas"]["ExecArgs"];
             counts: components["schemas"]["JobBatchCounts"];
             created_at: components["schemas"]["Timestamp"];
             created_by: components["schemas"]["JobCreator"];
@@ -1182,9 +1182,9 @@ export interface components {
             /** Format: uuid */
             id: string;
             kind: string;
-            limits: Record<string, never> | null;
+            limits: components["schemas"]["JobLimits"] | null;
             next_wave_at: components["schemas"]["Timestamp"] | null;
-            selector: components["schemas"]["ServerSelector"];
+            selector: components["schemas"]["JobBatchSelector"];
             state: components["schemas"]["JobBatchState"];
             strategy: components["schemas"]["JobBatchStrategy"];
             /** Format: int32 */
@@ -1225,7 +1225,7 @@ export interface components {
         /** @description Body of `POST /v1/job-batches`. */
         JobBatchCreate: {
             /** @description Arguments of the kind, as for a single job. */
-            args: Record<string, never>;
+            args: components["schemas"]["ExecArgs"];
             /** @description No other job may run beside it on its server. */
             exclusive?: boolean;
             /**
@@ -1271,7 +1271,7 @@ export interface components {
             id: string | null;
             started_at: components["schemas"]["Timestamp"] | null;
             /** @description As in the job; the row of a job that was removed for its age still says so. */
-            state: string;
+            state: components["schemas"]["JobState"];
         };
         /** @description Which servers. An empty selector is an error, never everything. */
         JobBatchSelector: {
@@ -1437,7 +1437,7 @@ export interface components {
              * @description Bytes of the log that are stored so far.
              */
             bytes: number;
-            expired_at?: components["schemas"]["Timestamp"] | null;
+            removed_at: components["schemas"]["Timestamp"] | null;
             /** @description Some output was dropped; the log says where. */
             truncated: boolean;
         };
@@ -1840,7 +1840,7 @@ export interface components {
         Page_JobBatch: {
             /** @description The items. */
             data: {
-                args: Record<string, never>;
+                args: components["schemas"]["ExecArgs"];
                 counts: components["schemas"]["JobBatchCounts"];
                 created_at: components["schemas"]["Timestamp"];
                 created_by: components["schemas"]["JobCreator"];
@@ -1855,9 +1855,9 @@ export interface components {
                 /** Format: uuid */
                 id: string;
                 kind: string;
-                limits: Record<string, never> | null;
+                limits: components["schemas"]["JobLimits"] | null;
                 next_wave_at: components["schemas"]["Timestamp"] | null;
-                selector: components["schemas"]["ServerSelector"];
+                selector: components["schemas"]["JobBatchSelector"];
                 state: components["schemas"]["JobBatchState"];
                 strategy: components["schemas"]["JobBatchStrategy"];
                 /** Format: int32 */
@@ -1932,17 +1932,17 @@ export interface components {
              * Format: int64
              * @description Which of the hub's changes the host has.
              */
-            hub_seq?: number;
+            hub_seq: number;
             /** @description Keys whose signatures the host takes. */
-            operators?: components["schemas"]["PolicyOperator"][];
+            operators: components["schemas"]["PolicyOperator"][];
             /** @description Why the file cannot be read. */
             problem: string | null;
             /** @description Tiers that need an operator's signature. */
-            require_operator_signature: string[];
+            require_operator_signature: components["schemas"]["Tier"][];
             /** @description `absent` (everything is allowed), `file`, or `unreadable` (heartbeat only). */
             source: components["schemas"]["PolicySource"];
-            /** @description Tiers that are allowed at all: `read`, `typed`, `root`. */
-            tiers: string[];
+            /** @description Tiers that are allowed at all. */
+            tiers: components["schemas"]["Tier"][];
         };
         /** @description A key that a host's policy lists. */
         PolicyOperator: {
@@ -1967,12 +1967,12 @@ export interface components {
              * @description Powers that need an operator's signature.
              * @default []
              */
-            require_operator_signature: string[];
+            require_operator_signature: components["schemas"]["Tier"][];
             /**
-             * @description Powers that are allowed: `read`, `typed`, `root`.
+             * @description Powers that are allowed.
              * @default null
              */
-            tiers: string[] | null;
+            tiers: components["schemas"]["Tier"][] | null;
             /**
              * @description Users that commands may run as.
              * @default null
@@ -2118,19 +2118,6 @@ export interface components {
              */
             processes: number | null;
         };
-        /** @description Which servers are meant. There is no empty one. */
-        ServerSelector: {
-            /** @description These, in this order. */
-            server_ids: string[];
-        } | {
-            /** @description Every one that has all of these labels. */
-            labels: {
-                [key: string]: string;
-            };
-        } | {
-            /** @description Every one of the workspace. */
-            all: boolean;
-        };
         /**
          * @description Whether a server can be reached.
          * @enum {string}
@@ -2202,6 +2189,11 @@ export interface components {
          * @enum {string}
          */
         Target: "x86_64-linux" | "aarch64-linux";
+        /**
+         * @description How much power over a host a kind of job takes, for the API's document: the wire crate knows nothing of it.
+         * @enum {string}
+         */
+        Tier: "read" | "typed" | "root";
         /** Format: date-time */
         Timestamp: string;
         /**
