@@ -1953,31 +1953,16 @@ export interface components {
         };
         /** @description Rules about what the hub may do on a server. Absent means: everything; each list names what is allowed. */
         PolicyRules: {
-            /**
-             * @description Kinds that are allowed.
-             * @default null
-             */
-            kinds: string[] | null;
-            /**
-             * @description Where working directories and files may lie.
-             * @default null
-             */
-            paths: string[] | null;
-            /**
-             * @description Powers that need an operator's signature.
-             * @default []
-             */
-            require_operator_signature: components["schemas"]["Tier"][];
-            /**
-             * @description Powers that are allowed.
-             * @default null
-             */
-            tiers: components["schemas"]["Tier"][] | null;
-            /**
-             * @description Users that commands may run as.
-             * @default null
-             */
-            users: string[] | null;
+            /** @description Kinds that are allowed. */
+            kinds?: string[] | null;
+            /** @description Where working directories and files may lie. */
+            paths?: string[] | null;
+            /** @description Powers that need an operator's signature. */
+            require_operator_signature?: components["schemas"]["Tier"][];
+            /** @description Powers that are allowed. */
+            tiers?: components["schemas"]["Tier"][] | null;
+            /** @description Users that commands may run as. */
+            users?: string[] | null;
         };
         /**
          * @description Where a host's policy comes from.

@@ -7,6 +7,10 @@ const policy = (over: Partial<Policy>): Policy => ({
   tiers: ['read', 'typed', 'root'],
   denied_kinds: [],
   require_operator_signature: [],
+  file: null,
+  hub: null,
+  hub_seq: 0,
+  operators: [],
   problem: null,
   ...over,
 });
