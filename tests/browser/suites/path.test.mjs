@@ -159,6 +159,43 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
     await jobState('Cancelled').waitFor({ timeout: 20_000 });
   });
 
+  await step('a_batch_runs_on_every_server_that_is_meant', async () => {
+    await page.goto(`${world.url}/jobs/new`);
+    await page.getByRole('button', { name: 'All', exact: true }).click();
+    await page.getByRole('textbox', { name: 'Command' }).fill('echo from a batch');
+    await page.getByLabel(/^Run it on all|^Run it on the/).check();
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.waitForURL(/\/batches\/[0-9a-f-]{36}/);
+    await page.locator('header').getByText('Succeeded', { exact: true }).waitFor({ timeout: 30_000 });
+    await page.getByRole('table', { name: 'Results by server' }).getByText('Succeeded').first().waitFor();
+  });
+
+  await step('what_the_hub_forbids_itself_is_obeyed_until_it_is_lifted', { skip: !isReal || !world.enroll }, async () => {
+    const server = (await serverUrl(page, world, name)).replace(/\?.*/, '');
+    const dialog = page.getByRole('dialog');
+    const open = async () => {
+      await page.goto(`${server}/policy`);
+      await page.getByRole('button', { name: 'Restrict' }).click();
+    };
+    const inForce = async () => {
+      const answer = await page.request.get(server.replace('/servers/', '/v1/servers/'));
+      return (await answer.json()).restrictions?.in_force === true;
+    };
+    await open();
+    await dialog.getByLabel('Only as some users').check();
+    await dialog.getByLabel('Users', { exact: true }).fill('nobody');
+    await dialog.getByRole('button', { name: 'Restrict' }).click();
+    await until(inForce, 'the host has taken it');
+    await run('echo forbidden');
+    await jobState('Rejected').waitFor({ timeout: 20_000 });
+    await page.getByText(/restriction set in this hub/).first().waitFor();
+    await open();
+    await dialog.getByRole('button', { name: 'Lift everything set here' }).click();
+    await until(inForce, 'the host has lifted it');
+    await run('echo allowed again');
+    await jobState('Succeeded').waitFor({ timeout: 20_000 });
+  });
+
   await step('what_was_done_is_in_the_audit_log', async () => {
     await page.getByRole('link', { name: 'Audit' }).click();
     await page.getByRole('table', { name: 'Audit' }).getByText(/job/).first().waitFor();

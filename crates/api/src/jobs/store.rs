@@ -180,7 +180,7 @@ pub(super) async fn update(conn: &mut Conn<'_>, job: &Job, from: JobState) -> Re
             "update jobs set state = $3, sent_at = $4, delivered_at = $5, boot_id = $6, claimed = $7, started_at = $8, \
              finished_at = $9, duration_ms = $10, exit_code = $11, signal = $12, error_code = $13, \
              error_message = $14, result = $15, log_bytes = $16, log_truncated = $17, log_stored = $18, \
-             secrets = case when $9 is null then secrets end \
+             secrets = case when cast($9 as bigint) is null then secrets end \
              where id = $1 and state = $2"
         ))
         .bind(job.id.to_string())
