@@ -13,9 +13,11 @@ const NODE_EXPORTER: Need = Need {
     packages: &["prometheus-node-exporter"],
 };
 
-/// Runs the named benchmarks; their results are appended to `tests/load/RESULTS.md`.
-pub(crate) fn bench(names: &[String]) -> Result<()> {
-    install::require(&[install::NODE, SSHD, NODE_EXPORTER])?;
+/// Runs the named benchmarks; their results are appended to `tests/load/RESULTS.md`, unless they are `quick`.
+pub(crate) fn bench(names: &[String], quick: bool) -> Result<()> {
+    let mut needs = vec![install::NODE];
+    needs.extend(names.iter().flat_map(|name| peers(name)));
+    install::require(&needs)?;
     web::build()?;
     let agent = agent_build::native()?;
     let triple = agent.path.ancestors().nth(2).and_then(|dir| dir.file_name()).context("the agent's target")?;
@@ -38,9 +40,19 @@ pub(crate) fn bench(names: &[String]) -> Result<()> {
     let built = |path: &str| paths::target().join(path);
     proc::run(
         proc::command(built("release/bench"))
+            .args(quick.then_some("--quick"))
             .args(names)
             .env("ROADSTEAD_TEST_HUB", built("release/roadstead"))
             .env("ROADSTEAD_TEST_AGENT", &agent.path)
             .env("ROADSTEAD_FLOORS", built(&format!("{triple}/agent/floors"))),
     )
+}
+
+/// What a benchmark measures beside, where that is none of ours.
+fn peers(name: &str) -> &'static [Need] {
+    match name {
+        "agent-idle" => &[NODE_EXPORTER],
+        "dispatch" | "log" => &[SSHD],
+        _ => &[],
+    }
 }
