@@ -53,7 +53,8 @@ pub async fn run(scale: Scale) -> anyhow::Result<Report> {
     report.figure("Threads, most while jobs run", &[most as f64], "≤ 3");
     let is = |so: bool| if so { "" } else { "not " };
     report.note(format!(
-        "The file is {}static and {}stripped. Threads were counted every {} ms over {jobs} jobs.",
+        "The file, for this machine's architecture, is {}static and {}stripped. Threads are the relay's, counted every {} ms \
+         over {jobs} jobs.",
         is(linkage.is_static),
         is(linkage.is_stripped),
         LOOK_EVERY.as_millis()

@@ -28,18 +28,13 @@ pub struct Transfer {
     pub rate: f64,
     hub_cpu: f64,
     agent_cpu: f64,
-    /// The follower that does not read; its connection is open until this is dropped.
-    _stalled: Option<reqwest::Response>,
+    /// Followers that opened the stream and have read nothing.
+    pub stalled: Vec<Follower>,
 }
 
-/// Who follows a job's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Followers {
-    /// One that reads as fast as it can.
-    Reading,
-    /// Another one besides, which opens the stream and reads nothing.
-    ReadingAndStalled,
-}
+/// Somebody who follows a job's log; gone when dropped.
+#[derive(Debug)]
+pub struct Follower(reqwest::Response);
 
 /// A file of 100-byte lines.
 #[derive(Debug)]
@@ -63,7 +58,7 @@ pub async fn run() -> anyhow::Result<Report> {
 
     let (mut ours, mut floor, mut peer) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..BLOCKS {
-        ours.push(file.transfer(&hub, &owner, &agent, Followers::Reading).await?);
+        ours.push(file.transfer(&hub, &owner, &agent, 0).await?);
         floor.push(frames(&floors, &file).await?);
         peer.push(over_ssh(&ssh, &file).await?);
     }
@@ -99,27 +94,37 @@ impl Lines {
         Ok(Self { path: path.to_owned(), count })
     }
 
-    /// From a job to its followers, stored.
+    /// From a job to a follower, stored, while `stalled` others read nothing.
     ///
     /// # Errors
     /// When the job fails or a line is lost.
-    pub async fn transfer(
-        &self,
-        hub: &Hub,
-        api: &Api,
-        agent: &Agent,
-        followers: Followers,
-    ) -> anyhow::Result<Transfer> {
+    pub async fn transfer(&self, hub: &Hub, api: &Api, agent: &Agent, stalled: usize) -> anyhow::Result<Transfer> {
         let pids = [hub.process().pid().as_raw(), agent.process().pid().as_raw()];
         let [hub_before, agent_before] = pids.map(cpu_with_children_ms);
         let start = Instant::now();
         let job = api.exec(agent.server_id(), &format!("exec cat {}", self.path.display())).await;
         let id = job["id"].as_str().context("an id")?;
-        let stalled = match followers {
-            Followers::Reading => None,
-            Followers::ReadingAndStalled => Some(follow(api, id).await?),
-        };
-        let mut response = follow(api, id).await?;
+        let mut idle = Vec::new();
+        for _ in 0..stalled {
+            idle.push(Follower::open(api, id).await?);
+        }
+        self.read_by(Follower::open(api, id).await?).await?;
+        let wall = start.elapsed().as_secs_f64();
+        let [hub_after, agent_after] = pids.map(cpu_with_children_ms);
+        Ok(Transfer {
+            rate: self.millions() / wall,
+            hub_cpu: (hub_after? - hub_before?) / 1e3 / self.millions(),
+            agent_cpu: (agent_after? - agent_before?) / 1e3 / self.millions(),
+            stalled: idle,
+        })
+    }
+
+    /// Reads the log of a job that writes these lines, to its end.
+    ///
+    /// # Errors
+    /// When the job failed, the stream breaks off or a line is lost.
+    pub async fn read_by(&self, follower: Follower) -> anyhow::Result<()> {
+        let Follower(mut response) = follower;
         // Lines stand as \n escapes inside the events' JSON.
         let (mut lines, mut last) = (0_usize, 0_u8);
         let mut tail = Vec::new();
@@ -130,17 +135,10 @@ impl Lines {
             }
             tail = chunk[chunk.len().saturating_sub(4096)..].to_vec();
         }
-        let wall = start.elapsed().as_secs_f64();
         let tail = String::from_utf8_lossy(&tail).into_owned();
         ensure!(tail.contains("\"succeeded\""), "the job went wrong: {tail}");
         ensure!(lines >= usize::try_from(self.count)?, "{lines} of {} lines arrived", self.count);
-        let [hub_after, agent_after] = pids.map(cpu_with_children_ms);
-        Ok(Transfer {
-            rate: self.millions() / wall,
-            hub_cpu: (hub_after? - hub_before?) / 1e3 / self.millions(),
-            agent_cpu: (agent_after? - agent_before?) / 1e3 / self.millions(),
-            _stalled: stalled,
-        })
+        Ok(())
     }
 
     fn millions(&self) -> f64 {
@@ -148,11 +146,12 @@ impl Lines {
     }
 }
 
-/// Opens the stream of a job's log.
-async fn follow(api: &Api, job_id: &str) -> anyhow::Result<reqwest::Response> {
-    let request = api.request(Method::GET, &format!("/v1/jobs/{job_id}/log?follow=true"));
-    let response = request.header(ACCEPT, "text/event-stream").timeout(Duration::from_secs(300)).send().await?;
-    Ok(response.error_for_status()?)
+impl Follower {
+    async fn open(api: &Api, job_id: &str) -> anyhow::Result<Self> {
+        let request = api.request(Method::GET, &format!("/v1/jobs/{job_id}/log?follow=true"));
+        let request = request.header(ACCEPT, "text/event-stream").timeout(Duration::from_secs(300));
+        Ok(Self(request.send().await?.error_for_status()?))
+    }
 }
 
 async fn frames(floors: &Floors, file: &Lines) -> anyhow::Result<Transfer> {
@@ -164,7 +163,7 @@ async fn frames(floors: &Floors, file: &Lines) -> anyhow::Result<Transfer> {
         rate: file.millions() / number("wall_s")?,
         hub_cpu: number("hub_cpu_s")? / file.millions(),
         agent_cpu: number("agent_cpu_s")? / file.millions(),
-        _stalled: None,
+        stalled: Vec::new(),
     })
 }
 
@@ -178,6 +177,6 @@ async fn over_ssh(ssh: &Ssh, file: &Lines) -> anyhow::Result<Transfer> {
         rate: file.millions() / wall,
         hub_cpu: client_ms / 1e3 / file.millions(),
         agent_cpu: (cpu_with_children_ms(server)? - before) / 1e3 / file.millions(),
-        _stalled: None,
+        stalled: Vec::new(),
     })
 }
