@@ -50,8 +50,12 @@ enum Command {
     },
     /// Build what is shipped: static agents, the hub, checksums, signatures
     Dist,
-    /// Measure beside a floor or a peer: agent-idle, dispatch, log
+    /// Measure beside a floor or a peer: agent-idle, agent-size, agent-soak, dispatch, dispatch-fanout, log,
+    /// log-slow-follower
     Bench {
+        /// Only see that they work, with a small size; its figures mean nothing and are not kept
+        #[arg(long)]
+        quick: bool,
         /// Which benchmarks
         #[arg(required = true)]
         names: Vec<String>,
@@ -86,7 +90,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Codegen { check: true } => codegen::check()?,
         Command::Codegen { check: false } => codegen::write()?,
         Command::Dist => dist::dist()?,
-        Command::Bench { names } => bench::bench(&names)?,
+        Command::Bench { quick, names } => bench::bench(&names, quick)?,
         Command::StageAgent { dir } => stage::stage_native(&dir)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,7 @@
 //! bytes, and beside ssh, which stores nothing.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -20,14 +20,27 @@ use crate::ssh::Ssh;
 
 const BLOCKS: usize = 5;
 const LINES: u32 = 2_000_000;
-const MILLION_LINES: f64 = 2.0;
 
 /// One transfer: lines a second in millions, processor seconds a million lines.
-#[derive(Debug, Clone, Copy)]
-struct Transfer {
-    rate: f64,
+#[derive(Debug)]
+pub struct Transfer {
+    /// Lines a second, in millions.
+    pub rate: f64,
     hub_cpu: f64,
     agent_cpu: f64,
+    /// Followers that opened the stream and have read nothing.
+    pub stalled: Vec<Follower>,
+}
+
+/// Somebody who follows a job's log; gone when dropped.
+#[derive(Debug)]
+pub struct Follower(reqwest::Response);
+
+/// A file of 100-byte lines.
+#[derive(Debug)]
+pub struct Lines {
+    path: PathBuf,
+    count: u32,
 }
 
 /// Takes about two minutes.
@@ -36,8 +49,7 @@ struct Transfer {
 /// When a part cannot be started or a line is lost.
 pub async fn run() -> anyhow::Result<Report> {
     let dir = tempfile::tempdir()?;
-    let file = dir.path().join("log.txt");
-    write_lines(&file)?;
+    let file = Lines::write(&dir.path().join("log.txt"), LINES)?;
     let hub = Hub::start().await;
     let owner = hub.owner().await;
     let agent = Agent::online(&hub, &owner).await;
@@ -46,7 +58,7 @@ pub async fn run() -> anyhow::Result<Report> {
 
     let (mut ours, mut floor, mut peer) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..BLOCKS {
-        ours.push(job(&hub, &owner, &agent, &file).await?);
+        ours.push(file.transfer(&hub, &owner, &agent, 0).await?);
         floor.push(frames(&floors, &file).await?);
         peer.push(over_ssh(&ssh, &file).await?);
     }
@@ -63,72 +75,108 @@ pub async fn run() -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// 100-byte lines with quotes in them, so that JSON escaping is paid for where it is used.
-fn write_lines(path: &Path) -> anyhow::Result<()> {
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-    for number in 0..LINES {
-        let line = format!(
-            "{number:07} \"GET /index.html HTTP/1.1\" 200 {:05} agent=\"bench\" id={:08x}",
-            number % 65_521,
-            number ^ 0x5bd1_e995
-        );
-        writeln!(file, "{line:.<99}")?;
-    }
-    Ok(file.flush()?)
-}
-
-async fn job(hub: &Hub, api: &Api, agent: &Agent, file: &Path) -> anyhow::Result<Transfer> {
-    let pids = [hub.process().pid().as_raw(), agent.process().pid().as_raw()];
-    let [hub_before, agent_before] = pids.map(cpu_with_children_ms);
-    let start = Instant::now();
-    let job = api.exec(agent.server_id(), &format!("exec cat {}", file.display())).await;
-    let id = job["id"].as_str().context("an id")?;
-    let request = api.request(Method::GET, &format!("/v1/jobs/{id}/log?follow=true"));
-    let request = request.header(ACCEPT, "text/event-stream").timeout(Duration::from_secs(120));
-    let mut response = request.send().await?;
-    // Lines stand as \n escapes inside the events' JSON.
-    let (mut lines, mut last) = (0_usize, 0_u8);
-    let mut tail = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        for &byte in &chunk {
-            lines += usize::from(last == b'\\' && byte == b'n');
-            last = byte;
+impl Lines {
+    /// Writes lines with quotes in them, so that JSON escaping is paid for where it is used.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(path: &Path, count: u32) -> anyhow::Result<Self> {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        for number in 0..count {
+            let line = format!(
+                "{number:07} \"GET /index.html HTTP/1.1\" 200 {:05} agent=\"bench\" id={:08x}",
+                number % 65_521,
+                number ^ 0x5bd1_e995
+            );
+            writeln!(file, "{line:.<99}")?;
         }
-        tail = chunk[chunk.len().saturating_sub(4096)..].to_vec();
+        file.flush()?;
+        Ok(Self { path: path.to_owned(), count })
     }
-    let wall = start.elapsed().as_secs_f64();
-    let tail = String::from_utf8_lossy(&tail).into_owned();
-    ensure!(tail.contains("\"succeeded\""), "the job went wrong: {tail}");
-    ensure!(lines >= usize::try_from(LINES)?, "{lines} of {LINES} lines arrived");
-    let [hub_after, agent_after] = pids.map(cpu_with_children_ms);
-    Ok(Transfer {
-        rate: MILLION_LINES / wall,
-        hub_cpu: (hub_after? - hub_before?) / 1e3 / MILLION_LINES,
-        agent_cpu: (agent_after? - agent_before?) / 1e3 / MILLION_LINES,
-    })
+
+    /// From a job to a follower, stored, while `stalled` others read nothing.
+    ///
+    /// # Errors
+    /// When the job fails or a line is lost.
+    pub async fn transfer(&self, hub: &Hub, api: &Api, agent: &Agent, stalled: usize) -> anyhow::Result<Transfer> {
+        let pids = [hub.process().pid().as_raw(), agent.process().pid().as_raw()];
+        let [hub_before, agent_before] = pids.map(cpu_with_children_ms);
+        let start = Instant::now();
+        let job = api.exec(agent.server_id(), &format!("exec cat {}", self.path.display())).await;
+        let id = job["id"].as_str().context("an id")?;
+        let mut idle = Vec::new();
+        for _ in 0..stalled {
+            idle.push(Follower::open(api, id).await?);
+        }
+        self.read_by(Follower::open(api, id).await?).await?;
+        let wall = start.elapsed().as_secs_f64();
+        let [hub_after, agent_after] = pids.map(cpu_with_children_ms);
+        Ok(Transfer {
+            rate: self.millions() / wall,
+            hub_cpu: (hub_after? - hub_before?) / 1e3 / self.millions(),
+            agent_cpu: (agent_after? - agent_before?) / 1e3 / self.millions(),
+            stalled: idle,
+        })
+    }
+
+    /// Reads the log of a job that writes these lines, to its end.
+    ///
+    /// # Errors
+    /// When the job failed, the stream breaks off or a line is lost.
+    pub async fn read_by(&self, follower: Follower) -> anyhow::Result<()> {
+        let Follower(mut response) = follower;
+        // Lines stand as \n escapes inside the events' JSON.
+        let (mut lines, mut last) = (0_usize, 0_u8);
+        let mut tail = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            for &byte in &chunk {
+                lines += usize::from(last == b'\\' && byte == b'n');
+                last = byte;
+            }
+            tail = chunk[chunk.len().saturating_sub(4096)..].to_vec();
+        }
+        let tail = String::from_utf8_lossy(&tail).into_owned();
+        ensure!(tail.contains("\"succeeded\""), "the job went wrong: {tail}");
+        ensure!(lines >= usize::try_from(self.count)?, "{lines} of {} lines arrived", self.count);
+        Ok(())
+    }
+
+    fn millions(&self) -> f64 {
+        f64::from(self.count) / 1e6
+    }
 }
 
-async fn frames(floors: &Floors, file: &Path) -> anyhow::Result<Transfer> {
-    let output = floors.command().arg("stream").arg("--file").arg(file).output().await?;
+impl Follower {
+    async fn open(api: &Api, job_id: &str) -> anyhow::Result<Self> {
+        let request = api.request(Method::GET, &format!("/v1/jobs/{job_id}/log?follow=true"));
+        let request = request.header(ACCEPT, "text/event-stream").timeout(Duration::from_secs(300));
+        Ok(Self(request.send().await?.error_for_status()?))
+    }
+}
+
+async fn frames(floors: &Floors, file: &Lines) -> anyhow::Result<Transfer> {
+    let output = floors.command().arg("stream").arg("--file").arg(&file.path).output().await?;
     let result: Value = serde_json::from_slice(&output.stdout).context("the floor's result")?;
     let number = |name: &str| result[name].as_f64().with_context(|| name.to_owned());
-    ensure!(result["lines"] == LINES, "{result}");
+    ensure!(result["lines"] == file.count, "{result}");
     Ok(Transfer {
-        rate: MILLION_LINES / number("wall_s")?,
-        hub_cpu: number("hub_cpu_s")? / MILLION_LINES,
-        agent_cpu: number("agent_cpu_s")? / MILLION_LINES,
+        rate: file.millions() / number("wall_s")?,
+        hub_cpu: number("hub_cpu_s")? / file.millions(),
+        agent_cpu: number("agent_cpu_s")? / file.millions(),
+        stalled: Vec::new(),
     })
 }
 
-async fn over_ssh(ssh: &Ssh, file: &Path) -> anyhow::Result<Transfer> {
+async fn over_ssh(ssh: &Ssh, file: &Lines) -> anyhow::Result<Transfer> {
     let server = ssh.server.pid().as_raw();
     let before = cpu_with_children_ms(server)?;
     let start = Instant::now();
-    let client_ms = ssh.cat(&file.display().to_string()).await?;
+    let client_ms = ssh.cat(&file.path.display().to_string()).await?;
     let wall = start.elapsed().as_secs_f64();
     Ok(Transfer {
-        rate: MILLION_LINES / wall,
-        hub_cpu: client_ms / 1e3 / MILLION_LINES,
-        agent_cpu: (cpu_with_children_ms(server)? - before) / 1e3 / MILLION_LINES,
+        rate: file.millions() / wall,
+        hub_cpu: client_ms / 1e3 / file.millions(),
+        agent_cpu: (cpu_with_children_ms(server)? - before) / 1e3 / file.millions(),
+        stalled: Vec::new(),
     })
 }

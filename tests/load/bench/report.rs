@@ -14,13 +14,20 @@ pub struct Row {
     /// Ours: median.
     pub ours: f64,
     /// What stands beside it.
-    pub beside: &'static str,
+    pub beside: Option<Beside>,
+    /// What `quality.md` asks for.
+    pub target: &'static str,
+}
+
+/// The other side of a comparison.
+#[derive(Debug)]
+pub struct Beside {
+    /// What it is.
+    pub name: &'static str,
     /// Its median.
     pub theirs: f64,
     /// Median of the ratios block by block.
     pub ratio: f64,
-    /// What `quality.md` asks for.
-    pub target: &'static str,
 }
 
 /// The comparisons of one benchmark.
@@ -34,14 +41,13 @@ impl Report {
     /// Adds a comparison from one value per block of each side.
     pub fn compare(&mut self, what: &str, ours: &[f64], beside: &'static str, theirs: &[f64], target: &'static str) {
         let ratios: Vec<_> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
-        self.rows.push(Row {
-            what: what.to_owned(),
-            ours: median(ours),
-            beside,
-            theirs: median(theirs),
-            ratio: median(&ratios),
-            target,
-        });
+        let beside = Beside { name: beside, theirs: median(theirs), ratio: median(&ratios) };
+        self.rows.push(Row { what: what.to_owned(), ours: median(ours), beside: Some(beside), target });
+    }
+
+    /// Adds a figure that has nothing beside it.
+    pub fn figure(&mut self, what: &str, ours: &[f64], target: &'static str) {
+        self.rows.push(Row { what: what.to_owned(), ours: median(ours), beside: None, target });
     }
 
     /// Adds a sentence below the table.
@@ -70,8 +76,11 @@ impl Report {
     fn table(&self) -> String {
         let mut text = "| what | ours | beside | theirs | ratio | target |\n|---|--:|---|--:|--:|--:|\n".to_owned();
         for row in &self.rows {
-            let Row { what, ours, beside, theirs, ratio, target } = row;
-            text += &format!("| {what} | {ours:.3} | {beside} | {theirs:.3} | {ratio:.3} | {target} |\n");
+            let Row { what, ours, beside, target } = row;
+            let beside = beside.as_ref().map_or("– | – | –".to_owned(), |Beside { name, theirs, ratio }| {
+                format!("{name} | {theirs:.3} | {ratio:.3}")
+            });
+            text += &format!("| {what} | {ours:.3} | {beside} | {target} |\n");
         }
         for note in &self.notes {
             text += &format!("\n{note}\n");

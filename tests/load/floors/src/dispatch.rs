@@ -13,16 +13,22 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{Args, link};
 
+/// An order.
 #[derive(Debug, Serialize, Deserialize)]
-struct Job {
-    id: u64,
-    argv: Vec<String>,
+pub struct Job {
+    /// Counts up.
+    pub id: u64,
+    /// What to run.
+    pub argv: Vec<String>,
 }
 
+/// Its answer.
 #[derive(Debug, Serialize, Deserialize)]
-struct Done {
-    id: u64,
-    exit_code: i32,
+pub struct Done {
+    /// The job.
+    pub id: u64,
+    /// How it ended.
+    pub exit_code: i32,
 }
 
 /// Prints the microseconds of each round trip.

@@ -1,4 +1,4 @@
-//! A WebSocket over TLS 1.3 between this process (the hub half) and a child (the agent half).
+//! WebSockets over TLS 1.3 between this process (the hub half) and a child (the agent half).
 
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -26,6 +26,12 @@ fn config() -> WebSocketConfig {
 
 /// Starts `role` as a child and takes its connection.
 pub async fn hub(role: &str, extra: &[String]) -> anyhow::Result<(HubSocket, Child)> {
+    let (mut sockets, child) = hubs(role, extra, 1).await?;
+    Ok((sockets.pop().context("a connection")?, child))
+}
+
+/// Starts `role` as a child and takes the connections that it makes, one after the other.
+pub async fn hubs(role: &str, extra: &[String], count: usize) -> anyhow::Result<(Vec<HubSocket>, Child)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let key = generate_simple_self_signed(vec!["localhost".to_owned()])?;
     let certificate = key.cert.der().clone();
@@ -36,14 +42,18 @@ pub async fn hub(role: &str, extra: &[String]) -> anyhow::Result<(HubSocket, Chi
     command.arg(role).arg("--addr").arg(listener.local_addr()?.to_string()).arg("--certificate").arg(&path);
     let child = command.args(extra).spawn().context("the agent half")?;
 
-    let (tcp, _) = listener.accept().await?;
-    tcp.set_nodelay(true)?;
     let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
     let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], private)?;
-    let stream = TlsAcceptor::from(Arc::new(tls)).accept(tcp).await?;
-    let socket = tokio_tungstenite::accept_async_with_config(stream, Some(config())).await?;
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (tcp, _) = listener.accept().await?;
+        tcp.set_nodelay(true)?;
+        let stream = acceptor.accept(tcp).await?;
+        sockets.push(tokio_tungstenite::accept_async_with_config(stream, Some(config())).await?);
+    }
     std::fs::remove_file(&path)?;
-    Ok((socket, child))
+    Ok((sockets, child))
 }
 
 /// Connects back to the hub half.

@@ -4,11 +4,13 @@
 //!
 //! ```text
 //! floors dispatch  --n 300          round trips: one fsync, one spawn with pipes, one reply; microseconds, one per line
+//! floors fanout    --n 1000         a round trip to each of n agents for every line of input; one JSON line a round
 //! floors stream    --file F         one `cat F` shipped in 64 KiB frames and packed with zstd -1; one JSON line
 //! floors heartbeat --interval-ms N  an idle agent; prints the agent's pid and runs until its input ends
 //! ```
 
 mod dispatch;
+mod fanout;
 mod heartbeat;
 mod link;
 mod stream;
@@ -33,6 +35,8 @@ async fn main() -> anyhow::Result<()> {
     match args.0.first().map(String::as_str) {
         Some("dispatch") => dispatch::hub(&args).await,
         Some("dispatch-agent") => dispatch::agent(&args).await,
+        Some("fanout") => fanout::hub(&args).await,
+        Some("fanout-agent") => fanout::agent(&args).await,
         Some("stream") => stream::hub(&args).await,
         Some("stream-agent") => stream::agent(&args).await,
         Some("heartbeat") => heartbeat::hub(&args).await,

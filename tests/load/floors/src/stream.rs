@@ -67,7 +67,8 @@ pub async fn agent(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cpu_s(who: UsageWho) -> anyhow::Result<f64> {
+/// Processor seconds of this process, or of its children that have ended.
+pub fn cpu_s(who: UsageWho) -> anyhow::Result<f64> {
     let usage = getrusage(who)?;
     let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(std::time::Duration::from_micros(u64::try_from(microseconds)?).as_secs_f64())
