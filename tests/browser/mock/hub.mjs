@@ -43,6 +43,7 @@ class Mock {
     this.running = new Map();
     this.delayMs = 0;
     this.eventsDown = false;
+    this.eventsRefused = 0;
     this.streams = new Set();
     this.logStreams = new Set();
     this.eventLog = [];
@@ -442,7 +443,10 @@ class Mock {
   }
 
   follow(request, response) {
-    if (this.eventsDown) throw new HttpError(503, 'unavailable', 'the hub is restarting');
+    if (this.eventsDown) {
+      this.eventsRefused += 1;
+      throw new HttpError(503, 'unavailable', 'the hub is restarting');
+    }
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.flushHeaders();
     const lastId = Number(request.headers['last-event-id'] ?? Number.NaN);

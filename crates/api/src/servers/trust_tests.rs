@@ -51,7 +51,7 @@ impl World {
             if what(&server) {
                 return server;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
     }
 
