@@ -6,6 +6,7 @@ mod clock_skew;
 mod commit_confirm;
 mod disk_full;
 mod enrollment;
+mod faults;
 mod hub_unit;
 mod installer;
 mod job_logs;

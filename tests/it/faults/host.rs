@@ -1,0 +1,88 @@
+//! The host of a run: what its commands read, and what they leave behind.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+
+use super::plan::JobPlan;
+
+/// A directory of one run: a journal that commands append to, and for each job its output and its gate.
+#[derive(Debug)]
+pub(super) struct Host {
+    dir: PathBuf,
+    gates: Vec<File>,
+}
+
+/// What a job has left in the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Marker {
+    /// The process above the command, each time that it began: its worker.
+    pub(super) started_by: Vec<Pid>,
+    /// Its exit code, each time that it ended.
+    pub(super) ended_with: Vec<i64>,
+}
+
+impl Host {
+    pub(super) fn new(dir: &Path, jobs: &[JobPlan]) -> Self {
+        fs::create_dir(dir).unwrap();
+        fs::write(dir.join("journal"), "").unwrap();
+        let gates = jobs.iter().enumerate().map(|(number, job)| {
+            for (part, output) in job.output.iter().enumerate() {
+                fs::write(dir.join(format!("{number}.{part}")), output).unwrap();
+            }
+            let gate = dir.join(format!("{number}.gate"));
+            mkfifo(&gate, Mode::S_IRWXU).unwrap();
+            // Open at both ends: nobody has to wait until the other side opens it.
+            File::options().read(true).write(true).open(&gate).unwrap()
+        });
+        Self { gates: gates.collect(), dir: dir.to_owned() }
+    }
+
+    /// The command line of a job.
+    pub(super) fn command(&self, number: usize, job: &JobPlan, is_gated: bool) -> String {
+        let dir = self.dir.display();
+        let gate = if is_gated { format!("read -r _ <{dir}/{number}.gate;") } else { String::new() };
+        let code = job.exit_code;
+        format!(
+            "echo {number} start $PPID >>{dir}/journal; cat {dir}/{number}.0; {gate} cat {dir}/{number}.1; \
+             echo {number} end {code} >>{dir}/journal; exit {code}"
+        )
+    }
+
+    /// Jobs that wait in the middle go on.
+    pub(super) fn open_gates(&mut self) {
+        for gate in &mut self.gates {
+            gate.write_all(b"\n").unwrap();
+        }
+    }
+
+    pub(super) fn markers(&self) -> Vec<Marker> {
+        let mut markers = vec![Marker::default(); self.gates.len()];
+        for line in fs::read_to_string(self.dir.join("journal")).unwrap().lines() {
+            let words: Vec<_> = line.split(' ').collect();
+            let marker = &mut markers[words[0].parse::<usize>().unwrap()];
+            match words[1] {
+                "start" => marker.started_by.push(Pid::from_raw(words[2].parse().unwrap())),
+                _ => marker.ended_with.push(words[2].parse().unwrap()),
+            }
+        }
+        markers
+    }
+}
+
+/// Workers that run with a state directory, spare ones too.
+pub(super) fn workers(state_dir: &Path) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_worker = |pid: &i32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let arguments: Vec<_> = arguments.split(|byte| *byte == 0).collect();
+        arguments.contains(&b"work".as_slice()) && arguments.contains(&state_dir.as_os_str().as_bytes())
+    };
+    let mut pids: Vec<i32> = processes.filter(is_worker).collect();
+    pids.sort_unstable();
+    pids.into_iter().map(Pid::from_raw).collect()
+}
