@@ -1,6 +1,7 @@
 //! End-to-end tests: the real hub and the real agent as processes, doing the real thing.
 
 mod agent_cli;
+mod batches;
 mod cancel;
 mod clock_skew;
 mod commit_confirm;
@@ -16,3 +17,4 @@ mod secrets;
 mod survive_agent_kill;
 mod survive_hub_kill;
 mod survive_link_loss;
+mod trust;

@@ -38,8 +38,9 @@ impl Agent {
         let (status, output) = register(hub, &token, dir.path()).await;
         assert!(status, "register failed: {output}");
         let server_id = read_server_id(dir.path());
-        secrets::issued(&read_agent_token(dir.path()));
-        Self { process: None, dir, server_id }
+        let agent = Self { process: None, dir, server_id };
+        secrets::issued(&agent.token());
+        agent
     }
 
     /// Starts the process.
@@ -80,6 +81,31 @@ impl Agent {
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
+    }
+
+    /// What the host's own policy file says from now on.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write_policy(&self, text: &str) {
+        std::fs::write(self.state_dir().join("policy.toml"), text).expect("a policy file");
+    }
+
+    /// The credential that it shows at the hub.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let file = read_json(&self.state_dir().join("relay/agent.json"));
+        file["agent_token"].as_str().expect("an agent token").to_owned()
+    }
+
+    /// What it says of its connection (`relay/status.json`), null before it has said anything.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let text = std::fs::read(self.state_dir().join("relay/status.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// The file its output goes to.
@@ -148,10 +174,6 @@ fn read_json(path: &Path) -> Value {
 
 fn read_server_id(dir: &Path) -> String {
     read_json(&dir.join("state/trust/hub.json"))["server_id"].as_str().expect("a server id").to_owned()
-}
-
-fn read_agent_token(dir: &Path) -> String {
-    read_json(&dir.join("state/relay/agent.json"))["agent_token"].as_str().expect("an agent token").to_owned()
 }
 
 /// Path of the agent's binary: the static one where the run has built it.

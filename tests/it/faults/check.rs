@@ -1,6 +1,7 @@
 //! What holds of every run.
 
 use reqwest::header::ACCEPT;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use support::agent::binary;
 use support::api::Api;
@@ -29,12 +30,25 @@ impl Ended {
     }
 
     pub(super) async fn now(api: &Api, id: &str) -> Self {
-        let job = api.job(id).await;
-        let request = api.request(reqwest::Method::GET, &format!("/v1/jobs/{id}/log")).header(ACCEPT, "text/plain");
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200, "the log of {id}");
-        Self { id: id.to_owned(), job, log: answer.bytes().await.unwrap().to_vec() }
+        let job = asked(api, &format!("/v1/jobs/{id}"), "application/json").await;
+        let job = serde_json::from_slice(&job).unwrap();
+        let log = asked(api, &format!("/v1/jobs/{id}/log"), "text/plain").await;
+        Self { id: id.to_owned(), job, log }
     }
+}
+
+/// An answer of the hub, however often it has been asked lately.
+async fn asked(api: &Api, path: &str, accept: &str) -> Vec<u8> {
+    wait::until(path, LIMIT, async || {
+        let response = api.request(Method::GET, path).header(ACCEPT, accept).send().await.unwrap();
+        let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(status);
+        }
+        assert_eq!(status, StatusCode::OK, "{path}");
+        Ok(response.bytes().await.unwrap().to_vec())
+    })
+    .await
 }
 
 impl Run {

@@ -1,12 +1,11 @@
 //! The host of a run: what its commands read, and what they leave behind.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::Mode;
-use nix::unistd::{Pid, mkfifo};
+use nix::unistd::Pid;
+use support::gate::Gate;
 
 use super::plan::JobPlan;
 
@@ -14,7 +13,7 @@ use super::plan::JobPlan;
 #[derive(Debug)]
 pub(super) struct Host {
     dir: PathBuf,
-    gates: Vec<File>,
+    gates: Vec<Gate>,
 }
 
 /// What a job has left in the journal.
@@ -34,10 +33,7 @@ impl Host {
             for (part, output) in job.output.iter().enumerate() {
                 fs::write(dir.join(format!("{number}.{part}")), output).unwrap();
             }
-            let gate = dir.join(format!("{number}.gate"));
-            mkfifo(&gate, Mode::S_IRWXU).unwrap();
-            // Open at both ends: nobody has to wait until the other side opens it.
-            File::options().read(true).write(true).open(&gate).unwrap()
+            Gate::new(&dir.join(format!("{number}.gate")))
         });
         Self { gates: gates.collect(), dir: dir.to_owned() }
     }
@@ -45,7 +41,7 @@ impl Host {
     /// The command line of a job.
     pub(super) fn command(&self, number: usize, job: &JobPlan, is_gated: bool) -> String {
         let dir = self.dir.display();
-        let gate = if is_gated { format!("read -r _ <{dir}/{number}.gate;") } else { String::new() };
+        let gate = if is_gated { self.gates[number].wait() + ";" } else { String::new() };
         let code = job.exit_code;
         format!(
             "echo {number} start $PPID >>{dir}/journal; cat {dir}/{number}.0; {gate} cat {dir}/{number}.1; \
@@ -55,9 +51,7 @@ impl Host {
 
     /// Jobs that wait in the middle go on.
     pub(super) fn open_gates(&mut self) {
-        for gate in &mut self.gates {
-            gate.write_all(b"\n").unwrap();
-        }
+        self.gates.iter_mut().for_each(Gate::open);
     }
 
     pub(super) fn markers(&self) -> Vec<Marker> {

@@ -142,8 +142,7 @@ impl Lane {
         std::fs::remove_file(&file).unwrap();
         self.agent.start();
         wait::until("the relay to be connected", LIMIT, async || {
-            let status = std::fs::read(&file).unwrap_or_default();
-            let status: Value = serde_json::from_slice(&status).unwrap_or_default();
+            let status = self.agent.status();
             if status["state"] == "connected" { Ok(()) } else { Err(status) }
         })
         .await;
@@ -211,7 +210,7 @@ impl Lane {
             Fault::KillRelay => self.agent.start(),
             Fault::StopRelay => self.agent.process().signal(Signal::SIGCONT),
             // What was under way arrives after all, or never.
-            Fault::Stall if run.plan.victim % 2 == 0 => self.link.set(State::Cut),
+            Fault::Stall if run.plan.victim.is_multiple_of(2) => self.link.set(State::Cut),
             Fault::KillWorker | Fault::Cut | Fault::Stall => {}
         }
         self.link.go_on();
