@@ -8,6 +8,7 @@ mod commit_confirm;
 mod disk_full;
 mod enrollment;
 mod faults;
+mod handover;
 mod hub_unit;
 mod installer;
 mod job_logs;

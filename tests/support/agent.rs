@@ -1,8 +1,10 @@
 //! The real agent as a process.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -48,10 +50,18 @@ impl Agent {
     /// # Panics
     /// When it runs already.
     pub fn start(&mut self) {
+        self.start_as(&binary());
+    }
+
+    /// Starts the process from another file, which its workers come from too.
+    ///
+    /// # Panics
+    /// When it runs already.
+    pub fn start_as(&mut self, program: &Path) {
         assert!(self.process.is_none(), "the agent runs already");
         let state = self.state_dir().display().to_string();
         let args = ["run".to_owned(), "--state-dir".to_owned(), state];
-        self.process = Some(Process::start(&binary(), &args, &[], &self.log_file()));
+        self.process = Some(Process::start(program, &args, &[], &self.log_file()));
     }
 
     /// `kill -9` of the relay; its workers go on.
@@ -69,6 +79,25 @@ impl Agent {
     #[must_use]
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("a running agent")
+    }
+
+    /// Its workers that live, spare ones too, by their arguments.
+    ///
+    /// # Panics
+    /// When processes cannot be listed.
+    #[must_use]
+    pub fn workers(&self) -> Vec<Pid> {
+        let state_dir = self.state_dir();
+        let is_worker = |pid: &i32| {
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let arguments: Vec<_> = arguments.split(|byte| *byte == 0).collect();
+            arguments.contains(&b"work".as_slice()) && arguments.contains(&state_dir.as_os_str().as_bytes())
+        };
+        let entries = std::fs::read_dir("/proc").expect("a list of processes");
+        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let mut pids: Vec<i32> = pids.filter(is_worker).collect();
+        pids.sort_unstable();
+        pids.into_iter().map(Pid::from_raw).collect()
     }
 
     /// Its server at the hub.

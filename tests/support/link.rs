@@ -45,6 +45,8 @@ pub struct Link {
 #[derive(Debug)]
 struct Control {
     state: watch::Sender<State>,
+    /// How often it was cut: no connection outlives a cut, however soon the link is up again.
+    cuts: watch::Sender<u64>,
     delay: Mutex<Duration>,
     stop: Mutex<Option<Stop>>,
 }
@@ -67,6 +69,7 @@ impl Link {
         let address = listener.local_addr().expect("its address");
         let control = Arc::new(Control {
             state: watch::Sender::new(State::Up),
+            cuts: watch::Sender::new(0),
             delay: Mutex::new(Duration::ZERO),
             stop: Mutex::new(None),
         });
@@ -76,7 +79,7 @@ impl Link {
                 if *shared.state.borrow() == State::Cut {
                     continue;
                 }
-                tokio::spawn(connect(inbound, port, Arc::clone(&shared)));
+                tokio::spawn(connect(inbound, port, Arc::clone(&shared), shared.cuts.subscribe()));
             }
         });
         Self { address, control, task }
@@ -91,6 +94,9 @@ impl Link {
     /// Changes what the link does.
     pub fn set(&self, state: State) {
         self.control.state.send_replace(state);
+        if state == State::Cut {
+            self.control.cuts.send_modify(|cuts| *cuts += 1);
+        }
     }
 
     /// Every piece takes so much longer from now on.
@@ -114,7 +120,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.control.state.send_replace(State::Cut);
+        self.set(State::Cut);
         self.task.abort();
     }
 }
@@ -137,15 +143,14 @@ impl Control {
     }
 }
 
-async fn connect(inbound: TcpStream, port: u16, control: Arc<Control>) {
+async fn connect(inbound: TcpStream, port: u16, control: Arc<Control>, mut cuts: watch::Receiver<u64>) {
     let Ok(outbound) = TcpStream::connect(("127.0.0.1", port)).await else { return };
-    let mut states = control.state.subscribe();
     let (from_agent, to_agent) = inbound.into_split();
     let (from_hub, to_hub) = outbound.into_split();
     tokio::select! {
         () = pump(from_agent, to_hub, Direction::ToHub, &control) => {}
         () = pump(from_hub, to_agent, Direction::ToAgent, &control) => {}
-        _ = states.wait_for(|state| *state == State::Cut) => {}
+        _ = cuts.changed() => {}
     }
 }
 

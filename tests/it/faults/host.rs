@@ -1,7 +1,6 @@
 //! The host of a run: what its commands read, and what they leave behind.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
@@ -66,17 +65,4 @@ impl Host {
         }
         markers
     }
-}
-
-/// Workers that run with a state directory, spare ones too.
-pub(super) fn workers(state_dir: &Path) -> Vec<Pid> {
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let is_worker = |pid: &i32| {
-        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let arguments: Vec<_> = arguments.split(|byte| *byte == 0).collect();
-        arguments.contains(&b"work".as_slice()) && arguments.contains(&state_dir.as_os_str().as_bytes())
-    };
-    let mut pids: Vec<i32> = processes.filter(is_worker).collect();
-    pids.sort_unstable();
-    pids.into_iter().map(Pid::from_raw).collect()
 }

@@ -15,7 +15,7 @@ use support::wait;
 use tempfile::TempDir;
 
 use super::check::Ended;
-use super::host::{Host, Marker, workers};
+use super::host::{Host, Marker};
 use super::plan::{Fault, Plan, Point};
 
 /// Nothing in a run takes as long, on a machine that is busy with other things too.
@@ -187,7 +187,7 @@ impl Lane {
             Fault::KillRelay => self.agent.kill_9().await,
             Fault::StopRelay => self.agent.process().signal(Signal::SIGSTOP),
             Fault::KillWorker => {
-                let workers = workers(&self.agent.state_dir());
+                let workers = self.agent.workers();
                 let busy: Vec<_> = workers.iter().filter(|worker| run.has_job(**worker)).collect();
                 let of = if busy.is_empty() { workers.iter().collect() } else { busy };
                 if let Some(&&victim) = of.get(run.plan.victim % of.len().max(1)) {
