@@ -8,6 +8,7 @@ use support::api::Api;
 use support::process;
 use support::wait;
 
+use super::host::Journal;
 use super::lane::{LIMIT, Lane, Run};
 
 /// A job that has ended, as the hub shows it.
@@ -54,7 +55,7 @@ async fn asked(api: &Api, path: &str, accept: &str) -> Vec<u8> {
 impl Run {
     /// The hub says of a job what the host does.
     pub(super) fn check_end(&self, number: usize, ended: &Ended) {
-        let marker = &self.host.markers()[number];
+        let marker = &self.host.journal.markers()[number];
         let plan = &self.plan.jobs[number];
         let written = plan.output.concat();
         let was_killed = marker.started_by.iter().any(|worker| self.killed.contains(worker));
@@ -80,19 +81,12 @@ impl Run {
             _ => panic!("job {number} has ended in no way that it can have: {ended:?}"),
         }
     }
-
-    /// Every job was executed at most once.
-    pub(super) fn check_markers(&self) {
-        for (number, marker) in self.host.markers().iter().enumerate() {
-            let times = (marker.started_by.len(), marker.ended_with.len());
-            assert!(times.0 <= 1 && times.1 <= times.0, "job {number} ran {times:?} times: {marker:?}");
-        }
-    }
 }
 
 impl Lane {
     /// The jobs of all runs are what they were, and the host knows that the hub has all of them.
     pub(super) async fn check_again(&self) {
+        self.journals.iter().for_each(Journal::check);
         for ended in &self.ended {
             let now = Ended::now(&self.owner, &ended.id).await;
             assert_eq!(now, *ended, "after the hub was killed once more");

@@ -13,6 +13,14 @@ use super::plan::JobPlan;
 pub(super) struct Host {
     dir: PathBuf,
     gates: Vec<Gate>,
+    pub(super) journal: Journal,
+}
+
+/// What the commands of a run have left behind.
+#[derive(Debug, Clone)]
+pub(super) struct Journal {
+    path: PathBuf,
+    jobs: usize,
 }
 
 /// What a job has left in the journal.
@@ -27,14 +35,15 @@ pub(super) struct Marker {
 impl Host {
     pub(super) fn new(dir: &Path, jobs: &[JobPlan]) -> Self {
         fs::create_dir(dir).unwrap();
-        fs::write(dir.join("journal"), "").unwrap();
+        let journal = Journal { path: dir.join("journal"), jobs: jobs.len() };
+        fs::write(&journal.path, "").unwrap();
         let gates = jobs.iter().enumerate().map(|(number, job)| {
             for (part, output) in job.output.iter().enumerate() {
                 fs::write(dir.join(format!("{number}.{part}")), output).unwrap();
             }
             Gate::new(&dir.join(format!("{number}.gate")))
         });
-        Self { gates: gates.collect(), dir: dir.to_owned() }
+        Self { gates: gates.collect(), dir: dir.to_owned(), journal }
     }
 
     /// The command line of a job.
@@ -53,9 +62,20 @@ impl Host {
         self.gates.iter_mut().for_each(Gate::open);
     }
 
+    /// Nothing runs any more: removes what was only needed for that.
+    pub(super) fn clear(&self) {
+        for number in 0..self.gates.len() {
+            for file in ["0", "1", "gate"] {
+                fs::remove_file(self.dir.join(format!("{number}.{file}"))).unwrap();
+            }
+        }
+    }
+}
+
+impl Journal {
     pub(super) fn markers(&self) -> Vec<Marker> {
-        let mut markers = vec![Marker::default(); self.gates.len()];
-        for line in fs::read_to_string(self.dir.join("journal")).unwrap().lines() {
+        let mut markers = vec![Marker::default(); self.jobs];
+        for line in fs::read_to_string(&self.path).unwrap().lines() {
             let words: Vec<_> = line.split(' ').collect();
             let marker = &mut markers[words[0].parse::<usize>().unwrap()];
             match words[1] {
@@ -64,5 +84,13 @@ impl Host {
             }
         }
         markers
+    }
+
+    /// Every job was executed at most once.
+    pub(super) fn check(&self) {
+        for (number, marker) in self.markers().iter().enumerate() {
+            let (starts, ends) = (marker.started_by.len(), marker.ended_with.len());
+            assert!(starts <= 1 && ends <= starts, "job {number} began {starts} times, ended {ends} times: {marker:?}");
+        }
     }
 }

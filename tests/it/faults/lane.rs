@@ -15,7 +15,7 @@ use support::wait;
 use tempfile::TempDir;
 
 use super::check::Ended;
-use super::host::{Host, Marker};
+use super::host::{Host, Journal, Marker};
 use super::plan::{Fault, Plan, Point};
 
 /// Nothing in a run takes as long, on a machine that is busy with other things too.
@@ -30,6 +30,7 @@ pub(super) struct Lane {
     dir: TempDir,
     /// Jobs of earlier runs, as they ended.
     pub(super) ended: Vec<Ended>,
+    pub(super) journals: Vec<Journal>,
 }
 
 /// What a run knows while it goes on.
@@ -52,7 +53,7 @@ impl Drop for Run {
                 let lines: Vec<_> = text.lines().collect();
                 eprintln!("{}:\n{}", log.display(), lines[lines.len().saturating_sub(60)..].join("\n"));
             }
-            eprintln!("journal of the jobs: {:#?}", self.host.markers());
+            eprintln!("journal of the jobs: {:#?}", self.host.journal.markers());
             let seed = self.seed;
             eprintln!("{self}; again: ROADSTEAD_TEST_PROCESS_FAULT_SEED={seed} cargo nextest run -p tests faults");
         }
@@ -77,7 +78,7 @@ impl Lane {
         let (hub, link) = Hub::start_behind_link(HubOptions::default()).await;
         let owner = hub.owner().await;
         let agent = Agent::online(&hub, &owner).await;
-        Self { hub, owner, agent, link, dir: tempfile::tempdir().unwrap(), ended: Vec::new() }
+        Self { hub, owner, agent, link, dir: tempfile::tempdir().unwrap(), ended: Vec::new(), journals: Vec::new() }
     }
 
     /// One run, from its seed to the end of its jobs.
@@ -122,7 +123,9 @@ impl Lane {
             let ended = self.end_of(&run, number, id).await;
             self.ended.push(ended);
         }
-        run.check_markers();
+        run.host.journal.check();
+        run.host.clear();
+        self.journals.push(run.host.journal.clone());
         let states: Vec<_> = self.ended[self.ended.len() - ids.len()..].iter().map(Ended::state).collect();
         println!("{run}: {}", states.join(", "));
     }
@@ -237,12 +240,12 @@ impl Run {
     /// Whether a process is the worker of a job that has begun and not ended.
     fn has_job(&self, worker: Pid) -> bool {
         let runs = |marker: &Marker| marker.started_by.contains(&worker) && marker.ended_with.is_empty();
-        self.host.markers().iter().any(runs)
+        self.host.journal.markers().iter().any(runs)
     }
 
     async fn markers_are(&self, what: &str, wanted: impl Fn(&Marker) -> bool) {
         wait::until(what, LIMIT, async || {
-            let markers = self.host.markers();
+            let markers = self.host.journal.markers();
             if markers.iter().all(&wanted) { Ok(()) } else { Err(markers) }
         })
         .await;
