@@ -97,7 +97,9 @@ impl Agent {
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let mut pids: Vec<i32> = pids.filter(is_worker).collect();
         pids.sort_unstable();
-        pids.into_iter().map(Pid::from_raw).collect()
+        // What a worker has just forked is its job already, although it still has the worker's arguments.
+        let is_job = |pid: &i32| parent_of(*pid).is_some_and(|parent| pids.contains(&parent));
+        pids.iter().filter(|pid| !is_job(pid)).map(|pid| Pid::from_raw(*pid)).collect()
     }
 
     /// Its server at the hub.
@@ -194,6 +196,11 @@ impl Registration {
 fn tls_pin(token: &Value) -> Option<String> {
     let command = token["command"].as_str().expect("a line to paste");
     Some(command.split_once("sha256//")?.1.split('\'').next()?.to_owned())
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn read_json(path: &Path) -> Value {

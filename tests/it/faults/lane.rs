@@ -40,6 +40,8 @@ pub(super) struct Run {
     pub(super) host: Host,
     /// Workers that were killed.
     pub(super) killed: Vec<Pid>,
+    /// Workers that stand still.
+    stopped: Vec<Pid>,
     /// Files to look into when it fails.
     logs: [std::path::PathBuf; 2],
     gates_are_open: bool,
@@ -86,7 +88,7 @@ impl Lane {
         let plan = Plan::new(seed);
         let host = Host::new(&self.dir.path().join(seed.to_string()), &plan.jobs);
         let logs = [self.hub.log_file(), self.agent.log_file()];
-        let mut run = Run { seed, plan, host, killed: Vec::new(), logs, gates_are_open: false };
+        let mut run = Run { seed, plan, host, killed: Vec::new(), stopped: Vec::new(), logs, gates_are_open: false };
         self.fresh_relay().await;
         self.link.delay(run.plan.delay);
 
@@ -107,6 +109,7 @@ impl Lane {
             },
             (Point::Output, _) => run.markers_are("all jobs wait", |marker| !marker.started_by.is_empty()).await,
             (Point::End, _) => run.markers_are("all jobs have ended", |marker| !marker.ended_with.is_empty()).await,
+            (Point::Before, _) if !is_at_hub => self.has_orders(&run).await,
             _ => {}
         }
         if run.plan.point != Point::Before || is_at_hub {
@@ -154,8 +157,7 @@ impl Lane {
     /// Orders the jobs, whatever happens to the hub meanwhile; gives their ids.
     fn orders(&self, run: &Run) -> impl Future<Output = Vec<String>> + use<> {
         let (api, server, seed) = (self.owner.clone(), self.agent.server_id().to_owned(), run.seed);
-        let jobs = run.plan.jobs.iter().enumerate();
-        let commands: Vec<_> = jobs.map(|(number, job)| run.host.command(number, job, run.plan.is_gated)).collect();
+        let commands = run.commands();
         async move {
             let mut ids = Vec::new();
             for (number, command) in commands.iter().enumerate() {
@@ -165,15 +167,25 @@ impl Lane {
         }
     }
 
+    /// The hub has every order, and has sent it where there is a connection.
+    async fn has_orders(&self, run: &Run) {
+        let commands = run.commands();
+        wait::until("the hub to have the orders", LIMIT, async || {
+            let listed = jobs_of(&self.owner, self.agent.server_id()).await.map_err(Value::from)?;
+            let is_known = |command: &String| listed.iter().any(|job| job["args"]["command"] == *command);
+            if commands.iter().all(is_known) { Ok(()) } else { Err(Value::from(listed)) }
+        })
+        .await;
+    }
+
     /// Nothing happens any more unless somebody does something: every job has ended, or waits at its gate and the hub has
     /// all that it wrote.
     async fn is_quiet(&self, run: &Run) {
-        let commands: Vec<_> = run.plan.jobs.iter().enumerate().collect();
+        let commands = run.commands();
         wait::until("nothing more to happen", LIMIT, async || {
             let listed = jobs_of(&self.owner, self.agent.server_id()).await.map_err(Value::from)?;
-            let is_quiet = commands.iter().all(|(number, job)| {
-                let command = run.host.command(*number, job, run.plan.is_gated);
-                listed.iter().find(|listed| listed["args"]["command"] == command).is_some_and(|listed| {
+            let is_quiet = commands.iter().zip(&run.plan.jobs).all(|(command, job)| {
+                listed.iter().find(|listed| listed["args"]["command"] == *command).is_some_and(|listed| {
                     let waits = listed["log"]["bytes"] == job.output[0].len() && listed["state"] == "running";
                     !listed["finished_at"].is_null() || (run.plan.is_gated && waits)
                 })
@@ -200,6 +212,11 @@ impl Lane {
                     }
                 }
             }
+            Fault::StopWorkers => {
+                run.stopped = self.agent.workers();
+                // One that ends by itself at this moment needs no stopping.
+                run.stopped.retain(|worker| kill(*worker, Signal::SIGSTOP).is_ok());
+            }
             Fault::Cut => return self.link.set(State::Cut),
             Fault::Stall => return self.link.set(State::Stalled),
         }
@@ -212,6 +229,21 @@ impl Lane {
             Fault::StopHub => self.hub.process().signal(Signal::SIGCONT),
             Fault::KillRelay => self.agent.start(),
             Fault::StopRelay => self.agent.process().signal(Signal::SIGCONT),
+            Fault::StopWorkers => {
+                let since = self.agent.status()["since_ms"].clone();
+                self.link.set(State::Cut);
+                self.link.go_on();
+                self.link.set(State::Up);
+                wait::until("the relay to be connected again", LIMIT, async || {
+                    let status = self.agent.status();
+                    let is_again = status["state"] == "connected" && status["since_ms"] != since;
+                    if is_again { Ok(()) } else { Err(status) }
+                })
+                .await;
+                for worker in &run.stopped {
+                    kill(*worker, Signal::SIGCONT).unwrap();
+                }
+            }
             // What was under way arrives after all, or never.
             Fault::Stall if run.plan.victim.is_multiple_of(2) => self.link.set(State::Cut),
             Fault::KillWorker | Fault::Cut | Fault::Stall => {}
@@ -231,6 +263,12 @@ impl Lane {
 }
 
 impl Run {
+    /// The command lines of its jobs.
+    fn commands(&self) -> Vec<String> {
+        let jobs = self.plan.jobs.iter().enumerate();
+        jobs.map(|(number, job)| self.host.command(number, job, self.plan.is_gated)).collect()
+    }
+
     fn open_gates(&mut self) {
         if !std::mem::replace(&mut self.gates_are_open, true) {
             self.host.open_gates();
@@ -253,7 +291,9 @@ impl Run {
 
     async fn those_that_run_have_ended(&self) {
         let is_done = |marker: &Marker| {
-            let was_killed = marker.started_by.iter().any(|worker| self.killed.contains(worker));
+            // A worker that stands still takes no output, which may hold its job up.
+            let is_held_up = |worker| self.killed.contains(worker) || self.stopped.contains(worker);
+            let was_killed = marker.started_by.iter().any(is_held_up);
             marker.started_by.is_empty() || !marker.ended_with.is_empty() || was_killed
         };
         self.markers_are("what runs has ended", is_done).await;

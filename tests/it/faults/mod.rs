@@ -2,8 +2,8 @@
 //!
 //! Each run, from a seed, makes a few short jobs and lets one thing go wrong at one point of the protocol:
 //!
-//! - **What**: the hub, the relay or a worker is killed (`kill -9`); hub or relay are stopped for a while (SIGSTOP); the
-//!   link is cut, or stalls without a word.
+//! - **What**: the hub, the relay or a worker is killed (`kill -9`); hub or relay are stopped for a while (SIGSTOP), or
+//!   workers, while the hub gives their orders again; the link is cut, or stalls without a word.
 //! - **When**: before the jobs are made; after so many bytes from the hub or from the agent, which is anywhere from the
 //!   middle of an order over its answer, log and end to the last acknowledgement, and the wire stands still at that very
 //!   byte while it happens; while every job waits in the middle of its output; when the last one has ended on the host.

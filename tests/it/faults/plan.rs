@@ -44,12 +44,22 @@ pub(super) enum Fault {
     KillRelay,
     StopRelay,
     KillWorker,
+    /// Whatever workers have just been given, they do later; meanwhile the hub, after a reconnect, gives it again.
+    StopWorkers,
     Cut,
     Stall,
 }
 
-const FAULTS: [Fault; 7] =
-    [Fault::KillHub, Fault::StopHub, Fault::KillRelay, Fault::StopRelay, Fault::KillWorker, Fault::Cut, Fault::Stall];
+const FAULTS: [Fault; 8] = [
+    Fault::KillHub,
+    Fault::StopHub,
+    Fault::KillRelay,
+    Fault::StopRelay,
+    Fault::KillWorker,
+    Fault::StopWorkers,
+    Fault::Cut,
+    Fault::Stall,
+];
 
 /// At which point of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +113,12 @@ impl Plan {
             _ => Point::End,
         };
         // A worker is there to be killed only while it has a job.
-        let point = if fault == Fault::KillWorker && point == Point::End { Point::Output } else { point };
+        let point = match (fault, point) {
+            (Fault::KillWorker, Point::End) => Point::Output,
+            // The spare, which takes the first order.
+            (Fault::StopWorkers, Point::Output | Point::End) => Point::Before,
+            _ => point,
+        };
         Self {
             fault,
             point,
