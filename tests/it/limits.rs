@@ -1,5 +1,5 @@
-//! A job takes of its server what it was given, and the server's own tools show it. The hub is only a signing key here:
-//! what counts is what a worker tells systemd.
+//! A job takes of its server what it was given, and the server's own tools show it: with systemd and without, ordered
+//! through the API; and what a worker tells systemd in detail, where the hub is only a signing key.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -12,11 +12,14 @@ use protocol::{Hex, JobId, ServerId, Signed, signing};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+use support::agent::{Agent, Registration};
+use support::hub::{Hub, HubOptions};
 use support::vps::Vps;
 use support::wait;
 
 const SOON: Duration = Duration::from_secs(10);
 const SERVER: &str = "019a1f2e-7c55-7d3a-9f10-000000000002";
+const AGENT_UNIT: &str = include_str!("../../systemd/roadstead-agent.service");
 const UNITS: [(&str, &str); 3] = [
     ("roadstead-work.socket", include_str!("../../systemd/roadstead-work.socket")),
     ("roadstead-work@.service", include_str!("../../systemd/roadstead-work@.service")),
@@ -25,6 +28,20 @@ const UNITS: [(&str, &str); 3] = [
 
 /// A machine whose workers believe `key`.
 fn machine(key: &Ed25519KeyPair) -> Vps {
+    let vps = machine_of_nobody();
+    let anchor = json!({
+        "hub_url": "https://hub.test",
+        "server_id": SERVER,
+        "hub_key": Hex::<32>(key.public_key().as_ref().try_into().unwrap()),
+        "hub_key_id": key_id(key),
+        "hub_fingerprint": fingerprint(key),
+    });
+    std::fs::write(vps.path("/var/lib/roadstead-agent/trust/hub.json"), anchor.to_string()).unwrap();
+    vps
+}
+
+/// A machine with an agent that is not registered.
+fn machine_of_nobody() -> Vps {
     let vps = Vps::start().unwrap();
     let agent =
         std::env::var_os("ROADSTEAD_TEST_AGENT").map_or(support::target_dir().join("roadstead-agent"), PathBuf::from);
@@ -39,14 +56,6 @@ fn machine(key: &Ed25519KeyPair) -> Vps {
          systemctl daemon-reload && systemctl start roadstead-work.socket",
     )
     .unwrap();
-    let anchor = json!({
-        "hub_url": "https://hub.test",
-        "server_id": SERVER,
-        "hub_key": Hex::<32>(key.public_key().as_ref().try_into().unwrap()),
-        "hub_key_id": key_id(key),
-        "hub_fingerprint": fingerprint(key),
-    });
-    std::fs::write(vps.path("/var/lib/roadstead-agent/trust/hub.json"), anchor.to_string()).unwrap();
     vps
 }
 
@@ -90,6 +99,88 @@ fn run(vps: &Vps, key: &Ed25519KeyPair, number: u8, command: &str, limits: JobLi
         said.push(note);
     }
     panic!("the worker hung up: {said:?}");
+}
+
+#[tokio::test]
+async fn without_systemd_the_process_carries_its_limits_and_the_log_says_so() {
+    let hub = Hub::start().await;
+    let owner = hub.owner().await;
+    let agent = Agent::online(&hub, &owner).await;
+    let body = json!({
+        "server_id": agent.server_id(),
+        "kind": "exec",
+        "args": {
+            "command": "nice; grep -E '^Max (address|processes)' /proc/self/limits", "user": "nobody", "cwd": "/",
+        },
+        "limits": { "memory_bytes": 512 << 20, "pids": 4000, "nice": 7, "cpu_percent": 50 },
+    });
+    let job = owner.post("/v1/jobs", &body).await.unwrap().expect(201);
+    assert_eq!(job["limits"], body["limits"], "{job:#}");
+    let id = job["id"].as_str().unwrap();
+    let end = owner.job_end(id, SOON).await;
+    let log = owner.log_text(id).await;
+    assert_eq!(end["state"], "succeeded", "{end:#}\n{log}");
+    let lines: Vec<Vec<&str>> = log.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        log.lines().next().unwrap(),
+        "[limits without systemd: each process at most 512 MiB of address space, user nobody at most 4000 processes, \
+         nice 7; processor time is not limited]"
+    );
+    assert_eq!(lines[0], ["7"], "{log}");
+    assert_eq!(lines[1], ["Max", "processes", "4000", "4000", "processes"], "{log}");
+    assert_eq!(lines[2], ["Max", "address", "space", "536870912", "536870912", "bytes"], "{log}");
+
+    // The next job has none of it.
+    let job = owner.exec(agent.server_id(), "nice").await;
+    let id = job["id"].as_str().unwrap();
+    assert_eq!(owner.job_end(id, SOON).await["state"], "succeeded");
+    assert_eq!(owner.log_text(id).await, "0\n");
+}
+
+#[tokio::test]
+async fn limits_that_the_api_was_told_are_properties_of_the_jobs_unit() {
+    if !Vps::available() {
+        return;
+    }
+    let vps = machine_of_nobody();
+    let hub = Hub::start_with(HubOptions { address: vps.hub_address(), ..HubOptions::default() }).await;
+    let owner = hub.owner().await;
+    let Registration { token, fingerprint, tls_pin, url } =
+        Registration::with(&hub, &owner.install_token(&json!({ "name": "vps" })).await);
+    std::fs::write(vps.path("/etc/systemd/system/roadstead-agent.service"), AGENT_UNIT).unwrap();
+    let pin = tls_pin.unwrap();
+    let registered = vps
+        .paste(&format!(
+            "echo {token} | roadstead-agent register --hub {url} --token-file - --hub-fingerprint {fingerprint} \
+             --tls-pin '{pin}' --state-dir /var/lib/roadstead-agent && systemctl daemon-reload && \
+             systemctl start roadstead-agent.service"
+        ))
+        .unwrap();
+    assert!(registered.status.success(), "{registered:?}");
+    let servers = owner.get("/v1/servers").await.unwrap().expect(200);
+    let server = servers["data"][0]["id"].as_str().unwrap();
+    owner.server_is(server, "online", SOON).await;
+
+    let body = json!({
+        "server_id": server,
+        "kind": "exec",
+        "args": { "command":
+            "unit=$(sed -n 's|.*/\\(roadstead-work@[^/]*\\.service\\).*|\\1|p' /proc/self/cgroup | head -n 1); \
+             systemctl show -p CPUQuotaPerSecUSec,MemoryMax,TasksMax,IOWeight $unit; nice" },
+        "limits": { "cpu_percent": 150, "memory_bytes": 256 << 20, "pids": 64, "io_weight": 10, "nice": 5 },
+    });
+    let job = owner.post("/v1/jobs", &body).await.unwrap().expect(201);
+    let id = job["id"].as_str().unwrap();
+    let end = owner.job_end(id, SOON).await;
+    let log = owner.log_text(id).await;
+    assert_eq!(end["state"], "succeeded", "{end:#}\n{log}");
+    assert!(
+        log.starts_with("[limits: processor time 150 %, memory 256 MiB, 64 processes and disk weight 10 by "),
+        "{log}"
+    );
+    for line in ["CPUQuotaPerSecUSec=1.500000s", "MemoryMax=268435456", "TasksMax=65", "IOWeight=10", "5"] {
+        assert!(log.lines().any(|said| said == line), "no {line}:\n{log}");
+    }
 }
 
 /// The test machine enforces none of them, so what is asserted is what systemd was told.

@@ -1,11 +1,14 @@
 //! End-to-end tests: the real hub and the real agent as processes, doing the real thing.
 
 mod agent_cli;
+mod batches;
 mod cancel;
 mod clock_skew;
 mod commit_confirm;
 mod disk_full;
 mod enrollment;
+mod faults;
+mod handover;
 mod hub_unit;
 mod installer;
 mod job_logs;
@@ -15,3 +18,4 @@ mod secrets;
 mod survive_agent_kill;
 mod survive_hub_kill;
 mod survive_link_loss;
+mod trust;

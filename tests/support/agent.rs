@@ -1,8 +1,10 @@
 //! The real agent as a process.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -38,8 +40,9 @@ impl Agent {
         let (status, output) = register(hub, &token, dir.path()).await;
         assert!(status, "register failed: {output}");
         let server_id = read_server_id(dir.path());
-        secrets::issued(&read_agent_token(dir.path()));
-        Self { process: None, dir, server_id }
+        let agent = Self { process: None, dir, server_id };
+        secrets::issued(&agent.token());
+        agent
     }
 
     /// Starts the process.
@@ -47,10 +50,18 @@ impl Agent {
     /// # Panics
     /// When it runs already.
     pub fn start(&mut self) {
+        self.start_as(&binary());
+    }
+
+    /// Starts the process from another file, which its workers come from too.
+    ///
+    /// # Panics
+    /// When it runs already.
+    pub fn start_as(&mut self, program: &Path) {
         assert!(self.process.is_none(), "the agent runs already");
         let state = self.state_dir().display().to_string();
         let args = ["run".to_owned(), "--state-dir".to_owned(), state];
-        self.process = Some(Process::start(&binary(), &args, &[], &self.log_file()));
+        self.process = Some(Process::start(program, &args, &[], &self.log_file()));
     }
 
     /// `kill -9` of the relay; its workers go on.
@@ -70,6 +81,27 @@ impl Agent {
         self.process.as_ref().expect("a running agent")
     }
 
+    /// Its workers that live, spare ones too, by their arguments.
+    ///
+    /// # Panics
+    /// When processes cannot be listed.
+    #[must_use]
+    pub fn workers(&self) -> Vec<Pid> {
+        let state_dir = self.state_dir();
+        let is_worker = |pid: &i32| {
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let arguments: Vec<_> = arguments.split(|byte| *byte == 0).collect();
+            arguments.contains(&b"work".as_slice()) && arguments.contains(&state_dir.as_os_str().as_bytes())
+        };
+        let entries = std::fs::read_dir("/proc").expect("a list of processes");
+        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let mut pids: Vec<i32> = pids.filter(is_worker).collect();
+        pids.sort_unstable();
+        // What a worker has just forked is its job already, although it still has the worker's arguments.
+        let is_job = |pid: &i32| parent_of(*pid).is_some_and(|parent| pids.contains(&parent));
+        pids.iter().filter(|pid| !is_job(pid)).map(|pid| Pid::from_raw(*pid)).collect()
+    }
+
     /// Its server at the hub.
     #[must_use]
     pub fn server_id(&self) -> &str {
@@ -80,6 +112,31 @@ impl Agent {
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
+    }
+
+    /// What the host's own policy file says from now on.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write_policy(&self, text: &str) {
+        std::fs::write(self.state_dir().join("policy.toml"), text).expect("a policy file");
+    }
+
+    /// The credential that it shows at the hub.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let file = read_json(&self.state_dir().join("relay/agent.json"));
+        file["agent_token"].as_str().expect("an agent token").to_owned()
+    }
+
+    /// What it says of its connection (`relay/status.json`), null before it has said anything.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let text = std::fs::read(self.state_dir().join("relay/status.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// The file its output goes to.
@@ -141,6 +198,11 @@ fn tls_pin(token: &Value) -> Option<String> {
     Some(command.split_once("sha256//")?.1.split('\'').next()?.to_owned())
 }
 
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 fn read_json(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -148,10 +210,6 @@ fn read_json(path: &Path) -> Value {
 
 fn read_server_id(dir: &Path) -> String {
     read_json(&dir.join("state/trust/hub.json"))["server_id"].as_str().expect("a server id").to_owned()
-}
-
-fn read_agent_token(dir: &Path) -> String {
-    read_json(&dir.join("state/relay/agent.json"))["agent_token"].as_str().expect("an agent token").to_owned()
 }
 
 /// Path of the agent's binary: the static one where the run has built it.

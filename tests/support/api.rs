@@ -133,6 +133,14 @@ impl Api {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// PUT with a JSON body.
+    ///
+    /// # Errors
+    /// When the hub cannot be reached.
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// DELETE.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod gate;
 pub mod hub;
 pub mod link;
 pub mod process;

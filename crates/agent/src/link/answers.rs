@@ -1,6 +1,6 @@
 //! What workers answer to the hub's orders, and what the hub is told.
 
-use protocol::job::{Already, CmdAck, CmdOutcome, RejectCode, Rejected};
+use protocol::job::{Already, CmdAck, CmdOutcome, EndState, JobDone, JobError, RejectCode, Rejected, SpoolState};
 use protocol::{JobId, Message, MessageId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -22,9 +22,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 None => return,
             },
         };
+        if !self.outbox.contains(job_id) && is_premature(&ack, relay) {
+            return;
+        }
         match &ack.outcome {
             CmdOutcome::Accepted(_) => self.outbox.start(ack.job_id, 0, reference, None),
-            CmdOutcome::Already(_) => self.resend(ack.job_id, reference, relay),
+            CmdOutcome::Already(already) => self.resend(ack.job_id, already.state, reference, relay),
             CmdOutcome::Rejected(rejected) => {
                 log::warn!("job {} was refused: {}", ack.job_id, rejected.message);
                 relay.report_rejection(ack.job_id, rejected.code, &rejected.message);
@@ -37,18 +40,70 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// The hub asks again for a job that it had before: it is told everything again.
-    fn resend(&mut self, job_id: JobId, reference: Option<MessageId>, relay: &mut Relay) {
+    fn resend(&mut self, job_id: JobId, state: SpoolState, reference: Option<MessageId>, relay: &mut Relay) {
         if self.outbox.contains(job_id) {
             return;
         }
-        if let Ok(Some(job)) = relay.spool.job(job_id) {
-            let done = end_of(job.phase);
-            if done.is_none() {
-                relay.followers.attach(job_id);
+        match relay.spool.job(job_id) {
+            Ok(Some(job)) => {
+                let done = end_of(job.phase);
+                if done.is_none() {
+                    relay.followers.attach(job_id);
+                }
+                self.outbox.start(job_id, 0, reference, done);
             }
-            self.outbox.start(job_id, 0, reference, done);
+            Ok(None) => {
+                if let Some(done) = end_without_place(job_id, state, relay.clock.now_ms()) {
+                    self.outbox.start(job_id, 0, reference, Some(done));
+                }
+            }
+            Err(error) => log::error!("job {job_id} cannot be read from the spool: {error}"),
         }
     }
+}
+
+/// Whether an answer may soon be another one. Then nothing is said: the hub asks again after a while.
+fn is_premature(ack: &CmdAck, relay: &Relay) -> bool {
+    let job_id = ack.job_id;
+    match &ack.outcome {
+        // It means that the job has not run and will not. Another worker has the same order and may yet run it.
+        CmdOutcome::Rejected(rejected) if relay.followers.is_starting(job_id) => {
+            log::warn!("job {job_id} was refused ({}), but another worker has the order too", rejected.message);
+            true
+        }
+        // Its worker has the claim and makes a place for the log, or dies before: there is nothing to follow yet.
+        CmdOutcome::Already(Already { state: SpoolState::Running, .. }) => {
+            matches!(relay.spool.job(job_id), Ok(None))
+        }
+        _ => false,
+    }
+}
+
+/// The end of a job whose worker died when it had its claim and no place in the spool yet: nobody else will tell it.
+fn end_without_place(job_id: JobId, state: SpoolState, now_ms: i64) -> Option<JobDone> {
+    let (state, code, message) = match state {
+        SpoolState::Lost => {
+            let message = "the worker of this job was killed before there was a log; whether the command had begun cannot \
+                           be known";
+            (EndState::Lost, "worker_killed", message)
+        }
+        SpoolState::Interrupted => {
+            (EndState::Interrupted, "machine_restarted", "the server went down when the job was about to begin")
+        }
+        // The hub had all of it, and this host has forgotten the rest.
+        _ => return None,
+    };
+    Some(JobDone {
+        job_id,
+        state,
+        exit_code: None,
+        signal: None,
+        started_at_ms: now_ms,
+        duration_ms: 0,
+        next_offset: 0,
+        result: None,
+        error: Some(JobError { code: code.to_owned(), message: message.to_owned() }),
+    })
 }
 
 /// What is certain of a job whose worker gave no answer: the spool knows it, or nobody will run it.
@@ -69,7 +124,8 @@ fn known_or_not_run(job_id: JobId, error: &HandoverError, relay: &Relay) -> Opti
 mod tests {
     use std::time::Duration;
 
-    use protocol::job::SpoolState;
+    use protocol::job::Cmd;
+    use protocol::signing;
     use uuid::Uuid;
 
     use super::*;
@@ -77,6 +133,40 @@ mod tests {
     use crate::host::files::Dir;
     use crate::spool::writer::SpoolWriter;
     use crate::spool::{Limits, Meta};
+
+    #[test]
+    fn an_answer_that_may_soon_be_another_one_is_kept_back() {
+        let machine = Machine::new(7);
+        let mut relay = machine.relay();
+        let job_id = JobId::new(Uuid::from_u128(5));
+        let refused = CmdOutcome::Rejected(Rejected { code: RejectCode::Unavailable, message: "no worker".to_owned() });
+        let already = |state| CmdOutcome::Already(Already { state, next_offset: 0 });
+        let kept_back =
+            |outcome: &CmdOutcome, relay: &Relay| is_premature(&CmdAck { job_id, outcome: outcome.clone() }, relay);
+        assert!(!kept_back(&refused, &relay));
+        assert!(!kept_back(&already(SpoolState::Lost), &relay));
+        assert!(kept_back(&already(SpoolState::Running), &relay), "it has a claim and no place");
+        let meta = Meta { job_id, started_at_ms: 1, expires_at_ms: 2, boot_id: "boot".to_owned() };
+        let spool = Dir::open(&machine.paths.spool_dir()).unwrap();
+        let _writer = SpoolWriter::create(spool, &meta, Limits::default()).unwrap();
+        assert!(!kept_back(&already(SpoolState::Running), &relay));
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _in_runtime = runtime.enter();
+        let cmd = Cmd { signed: machine.sign(signing::CMD, "{}".to_owned()), op_body: None, op_sigs: vec![] };
+        let welcome = machine.sign(signing::WELCOME, "{}".to_owned());
+        relay.followers.start(1, MessageId::new(Uuid::from_u128(6)), job_id, cmd, welcome);
+        assert!(kept_back(&refused, &relay), "another worker has the order");
+    }
+
+    #[test]
+    fn a_job_that_has_a_claim_and_no_place_has_an_end_of_its_own() {
+        let job_id = JobId::new(Uuid::from_u128(5));
+        let end = |state| end_without_place(job_id, state, 1).map(|done| (done.state, done.next_offset));
+        assert_eq!(end(SpoolState::Lost), Some((EndState::Lost, 0)));
+        assert_eq!(end(SpoolState::Interrupted), Some((EndState::Interrupted, 0)));
+        assert_eq!((end(SpoolState::Running), end(SpoolState::Succeeded)), (None, None));
+    }
 
     #[test]
     fn only_a_job_that_nobody_will_run_is_said_not_to_have_run() {

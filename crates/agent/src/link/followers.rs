@@ -3,6 +3,7 @@
 //! What the tasks hear is left on a board that holds one entry per job, so that a hub that is away for a week costs no
 //! memory; the log itself is in the spool.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,7 +41,8 @@ struct State {
     news: HashMap<JobId, News>,
     answers: VecDeque<Answer>,
     refused: VecDeque<(JobId, Rejected)>,
-    starting: usize,
+    /// Jobs on their way to a worker, by how many orders: a hub that has reconnected sends an unanswered one again.
+    starting: HashMap<JobId, usize>,
 }
 
 /// What is new of one job.
@@ -94,7 +96,7 @@ impl Followers {
     /// Hands a job over in the background. The answer appears in [`Followers::take`].
     pub fn start(&mut self, session: u64, reference: MessageId, job_id: JobId, cmd: Cmd, welcome: Signed) {
         let (board, workers) = (Arc::clone(&self.board), self.workers.clone());
-        board.lock().starting += 1;
+        *board.lock().starting.entry(job_id).or_default() += 1;
         self.tasks.spawn(async move {
             let (ack, running) = match workers.submit(job_id, cmd, Some(welcome)).await {
                 Ok((ack, running)) => (Ok(ack), running),
@@ -104,7 +106,12 @@ impl Followers {
             let running = running.map(|running| (board.register(job_id), running));
             {
                 let mut state = board.lock();
-                state.starting -= 1;
+                if let Entry::Occupied(mut orders) = state.starting.entry(job_id) {
+                    *orders.get_mut() -= 1;
+                    if *orders.get() == 0 {
+                        orders.remove();
+                    }
+                }
                 state.answers.push_back(Answer { session, reference, job_id, ack });
             }
             board.changed.notify_one();
@@ -114,10 +121,16 @@ impl Followers {
         });
     }
 
-    /// Jobs on their way to a worker.
+    /// Orders on their way to a worker.
     #[must_use]
     pub fn starting(&self) -> usize {
-        self.board.lock().starting
+        self.board.lock().starting.values().sum()
+    }
+
+    /// Whether a worker has an order for this job and has not answered it.
+    #[must_use]
+    pub fn is_starting(&self, job_id: JobId) -> bool {
+        self.board.lock().starting.contains_key(&job_id)
     }
 
     /// Listens to a job that runs already. When nothing answers, the news say that it was lost sight of.
