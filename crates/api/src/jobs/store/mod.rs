@@ -1,17 +1,27 @@
 //! The table of jobs.
 
+mod queue;
+mod retention;
+mod signatures;
+
 use protocol::job::JobState;
 use protocol::limits::JobLimits;
-use protocol::{BatchId, JobId, ServerId, UserId, WorkspaceId};
+use protocol::{BatchId, JobId, ServerId, WorkspaceId};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::model::{CreatedBy, Definition, Job, JobError, LogSize};
 use super::secrets::SealedEnv;
-use super::signing::Signed;
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
 use crate::sql;
+
+pub(in crate::jobs) use queue::{
+    count_unfinished, expired, in_flight, next_queued, servers_with_expired, servers_with_jobs_out,
+    servers_with_queued, servers_with_unanswered, unfinished, waiting,
+};
+pub(in crate::jobs) use retention::{ended_before, expire_logs, oldest_logs, stored_logs};
+pub(in crate::jobs) use signatures::{insert_signature, signatures};
 
 /// A row of `jobs`.
 #[derive(Debug, sqlx::FromRow)]
@@ -117,18 +127,18 @@ impl From<Row> for Job {
 
 /// Which jobs a list shows.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Filter {
+pub(in crate::jobs) struct Filter {
     /// Of this server only.
-    pub(super) server_id: Option<ServerId>,
+    pub(in crate::jobs) server_id: Option<ServerId>,
     /// In these states only; empty: in any.
-    pub(super) states: Vec<JobState>,
+    pub(in crate::jobs) states: Vec<JobState>,
     /// Of this batch only.
-    pub(super) batch_id: Option<BatchId>,
+    pub(in crate::jobs) batch_id: Option<BatchId>,
     /// Older than this position.
-    pub(super) before: Option<i64>,
+    pub(in crate::jobs) before: Option<i64>,
 }
 
-pub(super) async fn insert(conn: &mut Conn<'_>, job: &Job) -> Result<(), DbError> {
+pub(in crate::jobs) async fn insert(conn: &mut Conn<'_>, job: &Job) -> Result<(), DbError> {
     conn.query(sql!(
         "insert into jobs (id, workspace_id, server_id, position, kind, args, timeout_s, created_at, expires_at, \
          created_by_type, created_by_id, created_by_name, retry_of, state, sent_at, delivered_at, boot_id, \
@@ -163,7 +173,7 @@ pub(super) async fn insert(conn: &mut Conn<'_>, job: &Job) -> Result<(), DbError
 }
 
 /// Keeps the secrets of a new job; the end of the job erases them.
-pub(super) async fn keep_secrets(conn: &mut Conn<'_>, id: JobId, secrets: &SealedEnv) -> Result<(), DbError> {
+pub(in crate::jobs) async fn keep_secrets(conn: &mut Conn<'_>, id: JobId, secrets: &SealedEnv) -> Result<(), DbError> {
     conn.query(sql!("update jobs set secrets = $2 where id = $1"))
         .bind(id.to_string())
         .bind(JsonText(secrets.clone()))
@@ -173,7 +183,7 @@ pub(super) async fn keep_secrets(conn: &mut Conn<'_>, id: JobId, secrets: &Seale
 }
 
 /// Writes everything that a transition may change, if the job is still in the state `from`.
-pub(super) async fn update(conn: &mut Conn<'_>, job: &Job, from: JobState) -> Result<bool, DbError> {
+pub(in crate::jobs) async fn update(conn: &mut Conn<'_>, job: &Job, from: JobState) -> Result<bool, DbError> {
     let (error_code, error_message) = job.error.clone().map(|error| (error.code, error.message)).unzip();
     let changed = conn
         .query(sql!(
@@ -207,7 +217,7 @@ pub(super) async fn update(conn: &mut Conn<'_>, job: &Job, from: JobState) -> Re
 }
 
 /// Remembers that an unfinished job shall end. Only the first wish counts.
-pub(super) async fn request_cancel(conn: &mut Conn<'_>, id: JobId, at: Timestamp) -> Result<(), DbError> {
+pub(in crate::jobs) async fn request_cancel(conn: &mut Conn<'_>, id: JobId, at: Timestamp) -> Result<(), DbError> {
     conn.query(sql!(
         "update jobs set cancel_requested_at = $2 where id = $1 and cancel_requested_at is null and finished_at is null"
     ))
@@ -218,65 +228,19 @@ pub(super) async fn request_cancel(conn: &mut Conn<'_>, id: JobId, at: Timestamp
     Ok(())
 }
 
-pub(super) async fn by_id(conn: &mut Conn<'_>, id: JobId) -> Result<Option<Job>, DbError> {
+pub(in crate::jobs) async fn by_id(conn: &mut Conn<'_>, id: JobId) -> Result<Option<Job>, DbError> {
     let row = conn.query(sql!("select * from jobs where id = $1")).bind(id.to_string());
     Ok(row.fetch_optional::<Row>().await?.map(Job::from))
 }
 
-#[derive(sqlx::FromRow)]
-struct SignedRow {
-    fingerprint: String,
-    signature: String,
-    key_name: String,
-    #[sqlx(try_from = "String")]
-    user_id: UserId,
-    user_name: String,
-    signed_at: Timestamp,
-}
-
-/// Operators' signatures of a job, in the order in which they were given.
-pub(super) async fn signatures(conn: &mut Conn<'_>, id: JobId) -> Result<Vec<Signed>, DbError> {
-    let rows: Vec<SignedRow> = conn
-        .query(sql!("select * from job_signatures where job_id = $1 order by signed_at, fingerprint"))
-        .bind(id.to_string())
-        .fetch_all()
-        .await?;
-    let signed = |row: SignedRow| Signed {
-        fingerprint: row.fingerprint,
-        signature: row.signature,
-        key_name: row.key_name,
-        user_id: row.user_id,
-        user_name: row.user_name,
-        at: row.signed_at,
-    };
-    Ok(rows.into_iter().map(signed).collect())
-}
-
-pub(super) async fn insert_signature(conn: &mut Conn<'_>, id: JobId, signed: &Signed) -> Result<(), DbError> {
-    conn.query(sql!(
-        "insert into job_signatures (job_id, fingerprint, signature, key_name, user_id, user_name, signed_at) \
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict (job_id, fingerprint) do nothing"
-    ))
-    .bind(id.to_string())
-    .bind(signed.fingerprint.clone())
-    .bind(signed.signature.clone())
-    .bind(signed.key_name.clone())
-    .bind(signed.user_id.to_string())
-    .bind(signed.user_name.clone())
-    .bind(signed.at)
-    .execute()
-    .await?;
-    Ok(())
-}
-
 /// Parts a job from the batch that made it.
-pub(super) async fn leave_batch(conn: &mut Conn<'_>, id: JobId) -> Result<(), DbError> {
+pub(in crate::jobs) async fn leave_batch(conn: &mut Conn<'_>, id: JobId) -> Result<(), DbError> {
     conn.query(sql!("update jobs set batch_id = null where id = $1")).bind(id.to_string()).execute().await?;
     Ok(())
 }
 
 /// Several jobs, in no order. For lists that a frame's size bounds.
-pub(super) async fn by_ids(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<Vec<Job>, DbError> {
+pub(in crate::jobs) async fn by_ids(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<Vec<Job>, DbError> {
     let mut jobs = Vec::with_capacity(ids.len());
     for page in ids.chunks(500) {
         let rows = conn
@@ -290,7 +254,7 @@ pub(super) async fn by_ids(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<Vec<Job
 }
 
 /// Newest first.
-pub(super) async fn list(
+pub(in crate::jobs) async fn list(
     conn: &mut Conn<'_>,
     workspace_id: WorkspaceId,
     filter: &Filter,
@@ -343,194 +307,7 @@ pub(super) async fn list(
     Ok(rows.into_iter().map(Job::from).collect())
 }
 
-/// How many jobs wait for a server.
-pub(super) async fn waiting(conn: &mut Conn<'_>, server_id: ServerId) -> Result<usize, DbError> {
-    let (count,) = conn
-        .query(sql!(
-            "select count(*) from jobs where server_id = $1 and finished_at is null \
-             and state in ('queued', 'awaiting_signature')"
-        ))
-        .bind(server_id.to_string())
-        .fetch_one::<(i64,)>()
-        .await?;
-    Ok(usize::try_from(count).unwrap_or(usize::MAX))
-}
-
-/// Jobs that have not ended, by state.
-pub(super) async fn count_unfinished(conn: &mut Conn<'_>) -> Result<Vec<(String, i64)>, DbError> {
-    conn.query(sql!("select state, count(*) from jobs where finished_at is null group by state order by state"))
-        .fetch_all()
-        .await
-}
-
-/// The jobs whose turn is next.
-pub(super) async fn next_queued(
-    conn: &mut Conn<'_>,
-    server_id: ServerId,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<Job>, DbError> {
-    let rows = conn
-        .query(sql!(
-            "select * from jobs where server_id = $1 and state = 'queued' and finished_at is null and expires_at > $2 \
-             order by position limit $3"
-        ))
-        .bind(server_id.to_string())
-        .bind(now)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all::<Row>()
-        .await?;
-    Ok(rows.into_iter().map(Job::from).collect())
-}
-
-/// The jobs that went to a server and have not ended, in order. The concurrency limit bounds them.
-pub(super) async fn in_flight(conn: &mut Conn<'_>, server_id: ServerId) -> Result<Vec<Job>, DbError> {
-    let rows = conn
-        .query(sql!(
-            "select * from jobs where server_id = $1 and state in ('sent', 'running', 'reconciling') \
-             and finished_at is null order by position"
-        ))
-        .bind(server_id.to_string())
-        .fetch_all::<Row>()
-        .await?;
-    Ok(rows.into_iter().map(Job::from).collect())
-}
-
-/// Unfinished jobs of a server, oldest first.
-pub(super) async fn unfinished(conn: &mut Conn<'_>, server_id: ServerId, limit: usize) -> Result<Vec<Job>, DbError> {
-    let rows = conn
-        .query(sql!("select * from jobs where server_id = $1 and finished_at is null order by position limit $2"))
-        .bind(server_id.to_string())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all::<Row>()
-        .await?;
-    Ok(rows.into_iter().map(Job::from).collect())
-}
-
-/// Servers with waiting jobs that have expired.
-pub(super) async fn servers_with_expired(
-    conn: &mut Conn<'_>,
-    now: Timestamp,
-    limit: i64,
-) -> Result<Vec<ServerId>, DbError> {
-    servers(
-        conn.query(sql!(
-            "select distinct server_id from jobs where finished_at is null and expires_at <= $1 \
-             and state in ('queued', 'awaiting_signature') limit $2"
-        ))
-        .bind(now)
-        .bind(limit),
-    )
-    .await
-}
-
-/// Waiting jobs of a server that have expired.
-pub(super) async fn expired(
-    conn: &mut Conn<'_>,
-    server_id: ServerId,
-    now: Timestamp,
-    limit: i64,
-) -> Result<Vec<Job>, DbError> {
-    let rows = conn
-        .query(sql!(
-            "select * from jobs where server_id = $1 and finished_at is null and expires_at <= $2 \
-             and state in ('queued', 'awaiting_signature') order by position limit $3"
-        ))
-        .bind(server_id.to_string())
-        .bind(now)
-        .bind(limit)
-        .fetch_all::<Row>()
-        .await?;
-    Ok(rows.into_iter().map(Job::from).collect())
-}
-
-/// Servers that have jobs out, as far as their state says.
-pub(super) async fn servers_with_jobs_out(conn: &mut Conn<'_>) -> Result<Vec<ServerId>, DbError> {
-    servers(
-        conn.query(sql!(
-            "select distinct server_id from jobs where finished_at is null and state in ('sent', 'running')"
-        )),
-    )
-    .await
-}
-
-/// Servers with jobs that were sent at least so long ago and never answered.
-pub(super) async fn servers_with_unanswered(
-    conn: &mut Conn<'_>,
-    sent_before: Timestamp,
-) -> Result<Vec<ServerId>, DbError> {
-    servers(
-        conn.query(sql!(
-            "select distinct server_id from jobs where finished_at is null and state = 'sent' and delivered_at <= $1"
-        ))
-        .bind(sent_before),
-    )
-    .await
-}
-
-/// Servers that jobs wait for.
-pub(super) async fn servers_with_queued(conn: &mut Conn<'_>) -> Result<Vec<ServerId>, DbError> {
-    servers(conn.query(sql!("select distinct server_id from jobs where finished_at is null and state = 'queued'")))
-        .await
-}
-
-async fn servers(query: crate::db::Stmt<'_>) -> Result<Vec<ServerId>, DbError> {
-    let rows = query.fetch_all::<(String,)>().await?;
-    Ok(rows.into_iter().filter_map(|(id,)| id.parse().ok()).collect())
-}
-
-/// Jobs that ended before a moment, oldest first.
-pub(super) async fn ended_before(conn: &mut Conn<'_>, moment: Timestamp, limit: i64) -> Result<Vec<JobId>, DbError> {
-    let rows = conn
-        .query(sql!(
-            "select id from jobs where finished_at is not null and finished_at < $1 order by finished_at limit $2"
-        ))
-        .bind(moment)
-        .bind(limit)
-        .fetch_all::<(String,)>()
-        .await?;
-    Ok(rows.into_iter().filter_map(|(id,)| id.parse().ok()).collect())
-}
-
-/// Bytes that the logs of ended jobs take.
-pub(super) async fn stored_logs(conn: &mut Conn<'_>) -> Result<u64, DbError> {
-    let (bytes,) = conn
-        .query(sql!(
-            "select cast(coalesce(sum(log_stored), 0) as bigint) from jobs \
-             where finished_at is not null and log_stored > 0 and log_removed_at is null"
-        ))
-        .fetch_one::<(i64,)>()
-        .await?;
-    Ok(u64::try_from(bytes).unwrap_or(0))
-}
-
-/// The logs that go next to make room, with their bytes: those of the jobs that ended first.
-pub(super) async fn oldest_logs(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<(JobId, u64)>, DbError> {
-    let rows = conn
-        .query(sql!(
-            "select id, log_stored from jobs where finished_at is not null and log_stored > 0 and log_removed_at is null \
-             order by finished_at limit $1"
-        ))
-        .bind(limit)
-        .fetch_all::<(String, i64)>()
-        .await?;
-    Ok(rows.into_iter().filter_map(|(id, bytes)| Some((id.parse().ok()?, u64::try_from(bytes).unwrap_or(0)))).collect())
-}
-
-/// Remembers that the logs of these jobs are gone.
-pub(super) async fn expire_logs(conn: &mut Conn<'_>, ids: &[JobId], now: Timestamp) -> Result<u64, DbError> {
-    conn.query_in(
-        sql!("update jobs set log_removed_at = $1 where id in ({in}) and finished_at is not null"),
-        2,
-        ids.len(),
-    )
-    .bind(now)
-    .bind_all(ids.iter().map(JobId::to_string))
-    .execute()
-    .await
-}
-
-pub(super) async fn delete(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<u64, DbError> {
+pub(in crate::jobs) async fn delete(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<u64, DbError> {
     conn.query_in(sql!("delete from jobs where id in ({in}) and finished_at is not null"), 1, ids.len())
         .bind_all(ids.iter().map(JobId::to_string))
         .execute()
