@@ -238,3 +238,40 @@ async fn revocation_ends_the_live_connection() {
     let refused = owner.post("/v1/jobs", &body).await.unwrap();
     assert!(refused.status == 409 && refused.text.contains("revoked"), "{}", refused.text);
 }
+
+#[tokio::test]
+async fn the_hubs_key_is_rotated_and_agents_follow_even_those_that_slept() {
+    let mut hub = Hub::start().await;
+    let owner = hub.owner().await;
+    let awake = Agent::online(&hub, &owner).await;
+    let mut sleeper = Agent::online(&hub, &owner).await;
+    sleeper.stop().await;
+
+    let pinned = |agent: &Agent| {
+        let text = std::fs::read_to_string(agent.state_dir().join("trust/hub.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["hub_key"].clone()
+    };
+    let before = pinned(&awake);
+    let data_dir = hub.data_dir().display().to_string();
+    let rotate = ["admin", "rotate-key", "--data-dir", &data_dir];
+    let (refused, output) = process::run(&support::hub::binary(), &rotate, "").await;
+    assert!(
+        !refused.success() && output.contains("stop the hub first"),
+        "a running hub would go on with the old key: {output}"
+    );
+    for _ in 0..2 {
+        hub.stop().await;
+        let (status, output) = process::run(&support::hub::binary(), &rotate, "").await;
+        assert!(status.success(), "{output}");
+        hub.start_again().await;
+        owner.server_is(awake.server_id(), "online", SOON).await;
+        assert_eq!(end_of(&owner, &awake, "true").await["state"], "succeeded");
+    }
+    assert_ne!(pinned(&awake), before, "it trusts the new key");
+
+    assert_eq!(pinned(&sleeper), before);
+    sleeper.start();
+    owner.server_is(sleeper.server_id(), "online", SOON).await;
+    assert_eq!(end_of(&owner, &sleeper, "true").await["state"], "succeeded", "two steps at once");
+    assert_eq!(pinned(&sleeper), pinned(&awake));
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use protocol::session::KeyRotationBody;
 use protocol::{Hex, Signed, signing};
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use self::succession::{Step, Succession};
 use crate::clock::Timestamp;
@@ -142,6 +142,14 @@ impl Keys {
         Hex(id)
     }
 
+    /// Whether this hub signed it, with this key or with one that this key followed.
+    #[must_use]
+    pub fn has_signed(&self, prefix: &str, signed: &Signed) -> bool {
+        let bytes = signing::signed_bytes(prefix, &signed.body);
+        let by = |key: Hex<32>| UnparsedPublicKey::new(&ED25519, key.0).verify(&bytes, signed.sig.as_bytes()).is_ok();
+        by(self.public) || self.succession.old_keys().any(by)
+    }
+
     /// Signs `body` under `prefix`, one of the constants of [`signing`].
     #[must_use]
     pub fn sign(&self, prefix: &str, body: String) -> Signed {
@@ -190,7 +198,9 @@ mod tests {
         assert_eq!(read.rotations().len(), 2);
         for older in [&first, &second] {
             assert!(read.follows(&older.fingerprint().to_string()));
+            assert!(read.has_signed(signing::CMD, &older.sign(signing::CMD, "{}".to_owned())));
         }
+        assert!(!first.has_signed(signing::CMD, &third.sign(signing::CMD, "{}".to_owned())));
         let stranger = Keys::from_pkcs8(&Keys::generate_pkcs8(&SeededRandom::new(9))).unwrap();
         assert!(!read.follows(&stranger.fingerprint().to_string()));
         assert!(!first.follows(&third.fingerprint().to_string()), "never backwards");

@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::{Hex, Signed};
-use ring::signature::{ED25519, UnparsedPublicKey};
+use protocol::Signed;
 use serde::{Deserialize, Serialize};
 
 use super::store;
@@ -12,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::data_dir;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::keys::Keys;
 
 /// Under this prefix heads are signed.
 const SIGNATURE_PREFIX: &str = "roadstead-audit-head-v1\0";
@@ -82,7 +82,7 @@ async fn keep(hub: &Hub, head: Head) -> Result<()> {
     let keys = hub.keys.clone();
     let at = hub.now();
     let write = move || {
-        let kept = read(&path, keys.public()).map_err(Error::internal)?;
+        let kept = read(&path, &keys).map_err(Error::internal)?;
         if kept.is_some_and(|kept| kept.position >= head.position) {
             return Ok(());
         }
@@ -99,13 +99,13 @@ pub(super) fn path(data_dir: &Path) -> PathBuf {
 }
 
 /// The kept head, `None` when there is none.
-pub(super) fn read(path: &Path, public: Hex<32>) -> Result<Option<HeadFile>, HeadFileError> {
+pub(super) fn read(path: &Path, keys: &Keys) -> Result<Option<HeadFile>, HeadFileError> {
     let content = data_dir::read(path, MAX_FILE_BYTES).map_err(|_| HeadFileError)?;
     let Some(content) = content else { return Ok(None) };
     let signed: Signed = serde_json::from_slice(&content).map_err(|_| HeadFileError)?;
-    let bytes = protocol::signing::signed_bytes(SIGNATURE_PREFIX, &signed.body);
-    let key = UnparsedPublicKey::new(&ED25519, public.as_bytes());
-    key.verify(&bytes, signed.sig.as_bytes()).map_err(|_| HeadFileError)?;
+    if !keys.has_signed(SIGNATURE_PREFIX, &signed) {
+        return Err(HeadFileError);
+    }
     serde_json::from_str(&signed.body).map(Some).map_err(|_| HeadFileError)
 }
 

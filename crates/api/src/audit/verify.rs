@@ -33,8 +33,8 @@ pub(super) async fn verify(hub: &Hub) -> Result<Verification> {
         return Err(Error::new(ErrorCode::Conflict, message));
     };
     let path = chain::path(&hub.config.data_dir);
-    let public = hub.keys.public();
-    let kept = tokio::task::spawn_blocking(move || chain::read(&path, public)).await.map_err(Error::internal)?;
+    let keys = hub.keys.clone();
+    let kept = tokio::task::spawn_blocking(move || chain::read(&path, &keys)).await.map_err(Error::internal)?;
     let kept = match kept {
         Ok(kept) => kept,
         Err(error) => return Ok(broken(0, None, error.to_string())),

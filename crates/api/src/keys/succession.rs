@@ -72,6 +72,11 @@ impl Succession {
         self.0.iter().map(|step| step.signed.clone()).collect()
     }
 
+    /// The keys before the present one.
+    pub(super) fn old_keys(&self) -> impl Iterator<Item = Hex<32>> + '_ {
+        self.0.iter().map(|step| step.old_key)
+    }
+
     /// Whether the present key follows from the one with that fingerprint. Each step was signed by the key before it.
     pub(super) fn leads_from(&self, fingerprint: &str) -> bool {
         let mut steps = self.0.iter().skip_while(|step| sha256(step.old_key.as_bytes()).to_string() != fingerprint);
