@@ -235,6 +235,7 @@ impl<'h> Step<'h> {
             }
             if !self.session.as_ref().is_some_and(|session| session.out.admits(job.definition.exclusive)) {
                 // Nothing overtakes it.
+                self.queued();
                 break;
             }
             let sent = |job: &mut Job| {

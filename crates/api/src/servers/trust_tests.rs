@@ -227,3 +227,17 @@ async fn revoking_ends_a_rotation_too() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_connected_agent_gets_a_new_licence_every_day() {
+    for world in World::each_engine().await {
+        let mut agent = world.connect(&world.server).await;
+        crate::license::renew(world.hub()).await.unwrap();
+        let (_, asked) = request(&mut agent).await;
+        assert_eq!(asked.method, protocol::request::LICENSE_SET);
+        let signed: Signed = serde_json::from_value(asked.params).unwrap();
+        assert!(world.hub().keys.has_signed(signing::LICENSE, &signed));
+        let body: protocol::license::LicenseBody = serde_json::from_str(&signed.body).unwrap();
+        assert_eq!(body.server_id, world.server.server_id);
+    }
+}

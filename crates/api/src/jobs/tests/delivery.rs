@@ -96,6 +96,33 @@ async fn a_server_gets_its_jobs_in_order_and_four_at_once() {
 }
 
 #[tokio::test]
+async fn an_exclusive_job_is_alone_and_nothing_overtakes_it() {
+    for world in worlds().await {
+        let mut agent = Agent::new(&world);
+        agent.connect(&world.hub).await;
+        let before = id_of(&world.create("echo before").await);
+        let body = json!({
+            "server_id": world.server.server_id, "kind": "exec", "args": { "command": "reboot" }, "exclusive": true,
+        });
+        let alone = world.owner.post("/v1/jobs", body).await.json();
+        assert_eq!((&alone["exclusive"], &alone["state"]), (&json!(true), &json!("queued")));
+        let (alone, after) = (id_of(&alone), id_of(&world.create("echo after").await));
+        assert_eq!(agent.order().await.job_id, before);
+        assert!(agent.drain().is_empty(), "there would be room for it, were it not for the one before");
+        for (ended, next) in [(before, alone), (alone, after)] {
+            agent.accept(&world.hub, ended).await;
+            // Neither an end that was missed nor a new connection makes room.
+            jobs::reconcile(&world.hub).await.unwrap();
+            agent.disconnect(&world.hub).await;
+            agent.connect(&world.hub).await;
+            assert!(agent.drain().iter().all(|message| !matches!(message, protocol::Message::Cmd(_))));
+            agent.end(&world.hub, ended, EndState::Succeeded, Some(0)).await;
+            assert_eq!(agent.order().await.job_id, next);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_waits_too_long_expires_and_is_never_sent() {
     for world in worlds().await {
         let body = json!({
