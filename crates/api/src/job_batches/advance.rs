@@ -125,7 +125,9 @@ async fn begin_due(app: &App, batch: Batch) -> Result<bool> {
             Err(error) => Err(error),
         };
         match made {
-            Ok(()) => {}
+            Ok(true) => {}
+            // Somebody stopped it in this moment.
+            Ok(false) => return Ok(true),
             // It was removed or revoked, or too much waits for it: this server has failed, the others go on.
             Err(error) if error.code().status().is_client_error() => {
                 let mut unit = app.begin().await?;

@@ -23,6 +23,7 @@ use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
 use crate::access::{Actor, Authorized, Workspace};
 use crate::audit::{Outcome, Subject};
 use crate::background::Wake;
+use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::events::{Change, ChangeSubject};
 use crate::http::page::{Cursor, Limit, cut};
@@ -48,6 +49,14 @@ impl State {
 /// The routes of this slice.
 pub fn routes() -> OpenApiRouter<App> {
     routes::routes()
+}
+
+/// Whether a batch goes on; if so, nobody pauses or ends it before the caller's transaction is over.
+///
+/// # Errors
+/// When the database cannot be used.
+pub async fn hold(conn: &mut Conn<'_>, id: BatchId) -> Result<bool> {
+    Ok(store::hold(conn, id).await?)
 }
 
 /// Makes a batch for the servers that the selector means now. Its first wave begins at once.

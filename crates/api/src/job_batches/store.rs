@@ -198,10 +198,22 @@ pub(super) async fn list(
     Ok(rows.into_iter().map(Batch::from).collect())
 }
 
-/// Batches that have not ended, oldest first.
-pub(super) async fn unfinished(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<BatchId>, DbError> {
+/// Locks a batch that goes on until the end of the transaction; `false` when it does not.
+pub(super) async fn hold(conn: &mut Conn<'_>, id: BatchId) -> Result<bool, DbError> {
+    // Writing what is there already locks the row on both engines.
+    let held = conn
+        .query(sql!("update job_batches set state = state where id = $1 and state = 'running'"))
+        .bind(id.to_string())
+        .execute()
+        .await?;
+    Ok(held == 1)
+}
+
+/// Batches that have not ended, oldest first, after `after`.
+pub(super) async fn unfinished(conn: &mut Conn<'_>, after: String, limit: i64) -> Result<Vec<BatchId>, DbError> {
     let rows: Vec<(String,)> = conn
-        .query(sql!("select id from job_batches where finished_at is null order by id limit $1"))
+        .query(sql!("select id from job_batches where finished_at is null and id > $1 order by id limit $2"))
+        .bind(after)
         .bind(limit)
         .fetch_all()
         .await?;

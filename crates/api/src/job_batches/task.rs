@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use protocol::BatchId;
+
 use super::{advance, store};
 use crate::background;
 use crate::error::Result;
@@ -9,7 +11,7 @@ use crate::hub::App;
 
 /// How often to look; the end of a job wakes it besides.
 const EVERY: Duration = Duration::from_secs(1);
-/// Batches that are looked at in one run.
+/// Batches that are read at once; batches that stand still for days must not hide the ones behind them.
 const AT_ONCE: i64 = 200;
 
 /// Starts the reconciler of batches.
@@ -23,10 +25,19 @@ pub fn spawn(app: &App) {
 /// # Errors
 /// When the database cannot be used; nothing is lost, the next run does it.
 pub async fn reconcile(app: &App) -> Result<()> {
-    let open = {
-        let mut session = app.db.read().await?;
-        store::unfinished(&mut session.conn(), AT_ONCE).await?
-    };
+    let mut after = String::new();
+    loop {
+        let open = {
+            let mut session = app.db.read().await?;
+            store::unfinished(&mut session.conn(), after, AT_ONCE).await?
+        };
+        let Some(last) = open.last() else { return Ok(()) };
+        after = last.to_string();
+        move_on(app, open).await;
+    }
+}
+
+async fn move_on(app: &App, open: Vec<BatchId>) {
     for id in open {
         // One batch's trouble is no other's.
         while advance::advance(app, id)
@@ -37,5 +48,4 @@ pub async fn reconcile(app: &App) -> Result<()> {
             .unwrap_or(false)
         {}
     }
-    Ok(())
 }

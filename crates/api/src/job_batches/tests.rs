@@ -338,3 +338,38 @@ async fn a_server_that_is_removed_before_its_wave_counts_as_failed() {
         assert_eq!((batch["state"].as_str(), counts(&batch)), (Some("failed"), [0, 0, 2, 1]), "{batch}");
     }
 }
+
+#[tokio::test]
+async fn a_batch_that_was_stopped_a_moment_ago_makes_no_job() {
+    for world in worlds().await {
+        let fleet = Fleet::new(world, 2).await;
+        let hub = &fleet.world.hub;
+        let id = fleet.create(json!({})).await;
+        let batch_id = id.parse().unwrap();
+        for (action, goes_on) in [("", true), ("pause", false), ("resume", true), ("cancel", false)] {
+            if !action.is_empty() {
+                assert_eq!(fleet.post(&id, action).await, StatusCode::ACCEPTED, "{action}");
+            }
+            let mut unit = hub.begin().await.unwrap();
+            assert_eq!(job_batches::hold(&mut unit.conn(), batch_id).await.unwrap(), goes_on, "{action}");
+        }
+        fleet.reconcile().await;
+        assert_eq!(counts(&fleet.batch(&id).await), [2, 0, 0, 0], "nothing is made for a cancelled batch");
+    }
+}
+
+#[tokio::test]
+async fn batches_that_stand_still_hide_none_behind_them() {
+    for world in worlds().await {
+        let mut fleet = Fleet::new(world, 1).await;
+        for _ in 0..201 {
+            fleet.create(json!({})).await;
+        }
+        let mut unit = fleet.world.hub.begin().await.unwrap();
+        unit.conn().query(sql!("update job_batches set state = 'paused'")).execute().await.unwrap();
+        unit.commit().await.unwrap();
+        let last = fleet.create(json!({})).await;
+        assert_eq!(fleet.play().await, 1);
+        assert_eq!(fleet.batch(&last).await["state"], "succeeded");
+    }
+}

@@ -37,6 +37,7 @@ use crate::access::{Actor, Authorized, Workspace};
 use crate::error::{Error, Result};
 use crate::http::page::{self, Cursor, Limit};
 use crate::hub::{App, Hub};
+use crate::job_batches;
 use crate::servers::Server;
 use step::Step;
 use store::Filter;
@@ -54,19 +55,25 @@ pub fn routes() -> OpenApiRouter<App> {
 /// # Errors
 /// 409 when the server is revoked or too many jobs wait for it, 422 when the order is too large to be sent.
 pub async fn create(app: &App, server: Authorized<Server, ServersExec>, new: NewJob) -> Result<Job> {
-    insert(app, server, new, "job.create").await
+    made(insert(app, server, new, "job.create").await?)
 }
 
-/// Makes the job of a server in a batch, unless it has been made already.
+/// Makes the job of a server in a batch, unless it has been made already. `false`: the batch does not go on any more, and
+/// nothing was made.
 ///
 /// # Errors
 /// As [`create`].
-pub async fn create_for_batch(app: &App, server: Authorized<Server, ServersExec>, new: NewJob) -> Result<()> {
+pub async fn create_for_batch(app: &App, server: Authorized<Server, ServersExec>, new: NewJob) -> Result<bool> {
     match insert(app, server, new, "job.create").await {
         // Another hub on the same database, or this one before it was killed.
-        Err(error) if error.is_duplicate() => Ok(()),
-        other => other.map(drop),
+        Err(error) if error.is_duplicate() => Ok(true),
+        other => other.map(|job| job.is_some()),
     }
+}
+
+/// Only a job of a batch can be left unmade without an error.
+fn made(job: Option<Job>) -> Result<Job> {
+    job.ok_or_else(|| Error::internal("a job that belongs to no batch was not made"))
 }
 
 /// Cancels a job of a batch that stands still, if it was not sent yet, and parts the two: its server waits again.
@@ -108,10 +115,16 @@ pub async fn retry(app: &App, job: &Job, server: Authorized<Server, ServersExec>
         retry_of: Some(job.id),
         batch: None,
     };
-    insert(app, server, new, "job.retry").await
+    made(insert(app, server, new, "job.retry").await?)
 }
 
-async fn insert(app: &App, server: Authorized<Server, ServersExec>, new: NewJob, action: &'static str) -> Result<Job> {
+/// `None` when the job belongs to a batch that does not go on any more.
+async fn insert(
+    app: &App,
+    server: Authorized<Server, ServersExec>,
+    new: NewJob,
+    action: &'static str,
+) -> Result<Option<Job>> {
     let Authorized { actor, resource: server, .. } = server;
     if server.revoked_at.is_some() {
         return Err(Error::conflict("this server is revoked and takes no jobs; enrol it again first"));
@@ -158,10 +171,15 @@ async fn insert(app: &App, server: Authorized<Server, ServersExec>, new: NewJob,
         job.state = JobState::AwaitingSignature;
     }
     let mut step = Step::begin(app, server.id).await?;
+    if let Some(batch_id) = job.batch_id
+        && !job_batches::hold(&mut step.conn(), batch_id).await?
+    {
+        return Ok(None);
+    }
     step.insert(&mut job, MAX_WAITING).await?;
     step.audit(&actor, action, &job).await?;
     step.commit().await?;
-    Ok(job)
+    Ok(Some(job))
 }
 
 /// Ends a job: at once when it was not sent, else by telling its server now and whenever it comes back.
