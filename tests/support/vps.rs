@@ -13,11 +13,15 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use cgroups::Cgroups;
 use tempfile::TempDir;
+
+mod cgroups;
 
 /// A running machine.
 pub struct Vps {
     network: Network,
+    cgroups: Cgroups,
     root: TempDir,
     init: Init,
     machine: Child,
@@ -86,8 +90,9 @@ impl Vps {
         // The image's own would be the same on every machine.
         let _absent = std::fs::remove_file(root.path().join("etc/machine-id"));
         std::fs::write(root.path().join("etc/hostname"), format!("{}\n", network.machine()))?;
-        let machine = boot(&network, root.path(), init)?;
-        let mut vps = Self { network, root, init, machine, leader: 0 };
+        let cgroups = Cgroups::new(&network.machine())?;
+        let machine = boot(&network, &cgroups, root.path(), init)?;
+        let mut vps = Self { network, cgroups, root, init, machine, leader: 0 };
         vps.wait_until_up()?;
         Ok(vps)
     }
@@ -194,7 +199,7 @@ impl Vps {
         if ended.and_then(|status| status.code()) != Some(133) {
             bail!("{} did not reboot, it ended: {ended:?}", self.name());
         }
-        self.machine = boot(&self.network, self.root.path(), self.init)?;
+        self.machine = boot(&self.network, &self.cgroups, self.root.path(), self.init)?;
         self.wait_until_up()
     }
 
@@ -313,9 +318,9 @@ fn image() -> Option<PathBuf> {
     std::env::var_os("ROADSTEAD_TEST_VPS_ROOT").map(PathBuf::from)
 }
 
-fn boot(network: &Network, root: &Path, init: Init) -> Result<Child> {
+fn boot(network: &Network, cgroups: &Cgroups, root: &Path, init: Init) -> Result<Child> {
     let console = File::create(console_path(root))?;
-    let mut nspawn = Command::new("systemd-nspawn");
+    let mut nspawn = cgroups.command("systemd-nspawn");
     nspawn.args(["--quiet", "--register=no", "--keep-unit", "--console=pipe", "--directory"]).arg(root);
     nspawn.arg(format!("--machine={}", network.machine()));
     nspawn.arg(format!("--network-namespace-path=/run/netns/{}", network.namespace()));
@@ -369,6 +374,9 @@ mod tests {
         let mut vps = Vps::start().unwrap();
         let other = Vps::start().unwrap();
         assert_ne!(vps.hub_address(), other.hub_address());
+        // Seen from here: one's systemd must not tidy away the other's groups.
+        let groups = |vps: &Vps| std::fs::read_to_string(format!("/proc/{}/cgroup", vps.leader)).unwrap();
+        assert_ne!(groups(&vps), groups(&other));
         assert_eq!(vps.run("hostname").unwrap().trim(), vps.name());
         let boot_id = "cat /proc/sys/kernel/random/boot_id";
         let before = vps.run(boot_id).unwrap();
@@ -378,8 +386,10 @@ mod tests {
         assert_ne!(vps.run(boot_id).unwrap(), before);
 
         let (root, link) = (vps.root().to_owned(), vps.network.link());
+        let cgroups = vps.cgroups.0.clone();
         drop(vps);
         assert!(!root.exists());
+        assert!(cgroups.iter().all(|group| !group.exists()), "{cgroups:?}");
         assert!(!Path::new("/sys/class/net").join(link).exists());
         assert_eq!(other.run("echo still here").unwrap(), "still here\n");
     }
