@@ -229,6 +229,12 @@ impl Vps {
                 .next()
                 .and_then(|pid| pid.parse().ok());
             let Some(leader) = leader else { return false };
+            // systemd-nspawn has another child for a moment, which makes this one.
+            let status = std::fs::read_to_string(format!("/proc/{leader}/status")).unwrap_or_default();
+            let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            if pids.and_then(|pids| pids.split_whitespace().nth(1)) != Some("1") {
+                return false;
+            }
             self.leader = leader;
             let question = match self.init {
                 Init::Systemd => "systemctl is-system-running",
