@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use support::agent::Agent;
-use support::hub::Hub;
+use support::hub::{Hub, HubOptions};
 use tokio::time::interval;
 
 use crate::Scale;
@@ -26,7 +26,7 @@ pub async fn run(scale: Scale) -> anyhow::Result<Report> {
         Scale::Full => 200,
         Scale::Quick => 5,
     };
-    let hub = Hub::start().await;
+    let hub = Hub::start_with(HubOptions::without_rate_limit()).await;
     let owner = hub.owner().await;
     let agent = Agent::online(&hub, &owner).await;
     let pid = agent.process().pid().as_raw();

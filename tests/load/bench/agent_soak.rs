@@ -63,8 +63,7 @@ struct Seen {
 /// When a part cannot be started, a job fails, or the agent goes away.
 pub async fn run(scale: Scale) -> anyhow::Result<Report> {
     let plan = Plan::of(scale)?;
-    let args = ["--requests-per-minute", "1000000"].map(str::to_owned).to_vec();
-    let hub = Hub::start_with(HubOptions { args, ..HubOptions::default() }).await;
+    let hub = Hub::start_with(HubOptions::without_rate_limit()).await;
     let owner = hub.owner().await;
     let agent = Agent::online(&hub, &owner).await;
     let pid = agent.process().pid().as_raw();

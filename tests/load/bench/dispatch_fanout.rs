@@ -43,8 +43,9 @@ pub async fn run(scale: Scale) -> anyhow::Result<Report> {
     };
     // Before the hub starts: it inherits the limit.
     let room = raise_open_files()?.saturating_sub(OTHER_FILES);
-    let args = ["--requests-per-minute", "10000000", "--heartbeat-interval-s", "3600"].map(str::to_owned).to_vec();
-    let hub = Hub::start_with(HubOptions { args, ..HubOptions::default() }).await;
+    let mut options = HubOptions::without_rate_limit();
+    options.args.extend(["--heartbeat-interval-s", "3600"].map(str::to_owned));
+    let hub = Hub::start_with(options).await;
     let owner = hub.owner().await;
     let mut fleet = Fleet::new(&hub, &owner);
     let floors = crate::floors()?;

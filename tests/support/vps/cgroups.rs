@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use std::{fs, io};
 
 use anyhow::{Context as _, Result};
+
+use super::until;
 
 /// Where hierarchies are mounted: version 2 beside version 1, systemd's own of version 1, version 2 alone.
 const MOUNTS: [&str; 3] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"];
@@ -40,8 +43,10 @@ impl Cgroups {
 impl Drop for Cgroups {
     fn drop(&mut self) {
         for group in &self.0 {
-            // A process that is still ending holds its group; the next machine of this name takes it on.
-            let _held = remove(group);
+            // A process that is still ending holds its group for a moment.
+            let _held = until("its control groups are gone", Duration::from_secs(5), || {
+                remove(group).is_ok() || !group.exists()
+            });
         }
     }
 }
