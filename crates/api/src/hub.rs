@@ -46,6 +46,8 @@ pub struct Hub {
     pub bus: Bus,
     /// How the reconcilers fare.
     pub background: crate::background::State,
+    /// Nothing, but for the test of the tests.
+    pub access: crate::access::State,
     /// Limits, counters and the certificate's standing.
     pub http: crate::http::State,
     /// Sign-in throttling and the password hashing pool.

@@ -8,6 +8,35 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::random::Random;
 
+protocol::id! {
+    /// A group of servers inside a workspace.
+    ProjectId
+}
+protocol::id! {
+    /// A role of a workspace's own.
+    RoleId
+}
+protocol::id! {
+    /// A grant to a member.
+    GrantId
+}
+protocol::id! {
+    /// An invitation into a workspace.
+    InviteId
+}
+protocol::id! {
+    /// A key that scripts sign in with.
+    ApiKeyId
+}
+protocol::id! {
+    /// Somebody signed in; names the session in lists and opens nothing.
+    SessionId
+}
+protocol::id! {
+    /// An install token; says nothing about the token.
+    InstallTokenId
+}
+
 /// How far the clock may go back before ids follow it; until then they go on counting.
 const PATIENCE_MS: u64 = 10_000;
 
@@ -87,6 +116,13 @@ makers! {
     user: UserId,
     message: MessageId,
     event: EventId,
+    project: ProjectId,
+    role: RoleId,
+    grant: GrantId,
+    invite: InviteId,
+    api_key: ApiKeyId,
+    session: SessionId,
+    install_token: InstallTokenId,
 }
 
 #[cfg(test)]

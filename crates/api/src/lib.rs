@@ -16,6 +16,7 @@ pub mod db;
 pub mod http;
 
 pub mod access;
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod enrollment;
@@ -27,7 +28,9 @@ pub mod jobs;
 pub mod license;
 pub mod metrics;
 pub mod operators;
+pub mod projects;
 pub mod servers;
+pub mod team;
 pub mod workspaces;
 
 pub mod clock;

@@ -114,6 +114,7 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         metrics: crate::metrics::State::default(),
         jobs: crate::jobs::State::default(),
         job_batches: crate::job_batches::State::default(),
+        access: crate::access::State::default(),
         enrollment: crate::enrollment::State::default(),
         config,
         db,
@@ -132,6 +133,7 @@ pub async fn start_background(app: &App) {
     crate::audit::start(app);
     crate::auth::start(app);
     crate::enrollment::start(app).await;
+    crate::team::start(app);
     crate::metrics::start(app);
     crate::servers::start(app);
     crate::jobs::spawn(app);

@@ -5,6 +5,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -164,6 +165,26 @@ impl TestHub {
         });
         let answer = client.post("/v1/setup", form).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        client
+    }
+
+    /// Somebody who was invited by `by` and has accepted, signed in.
+    ///
+    /// # Panics
+    /// When that does not work: the test cannot go on.
+    #[expect(clippy::expect_used, reason = "a test without its member has nothing to test")]
+    pub async fn member(&self, by: &Client, email: &str, granted: Value, scope: Value) -> Client {
+        let form = json!({ "email": email, "granted": granted, "scope": scope });
+        let answer = by.post("/v1/team/invites", form).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        let invite = answer.json();
+        let token = invite.get("token").and_then(Value::as_str).expect("a token");
+        let client = self.anonymous();
+        // Everybody here comes from one address, which may try ten times a minute.
+        self.clock.advance(Duration::from_mins(1));
+        let form = json!({ "token": token, "password": OWNER_PASSWORD, "name": "Mia Member" });
+        let answer = client.post("/v1/invites/accept", form).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         client
     }
 

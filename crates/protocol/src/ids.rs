@@ -1,9 +1,7 @@
 //! Identifiers: UUID v7 behind a type per kind, so that a job can never be taken for a server.
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Why a text is not an id.
@@ -18,59 +16,69 @@ impl fmt::Display for IdError {
 
 impl std::error::Error for IdError {}
 
+/// Makes an identifier of its own type: a UUID that is written one way only.
+#[macro_export]
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Uuid);
+        pub struct $name(::uuid::Uuid);
 
         impl $name {
             /// Wraps a UUID that the caller made for this purpose.
             #[must_use]
-            pub const fn new(uuid: Uuid) -> Self {
+            pub const fn new(uuid: ::uuid::Uuid) -> Self {
                 Self(uuid)
             }
 
             /// The UUID inside.
             #[must_use]
-            pub const fn uuid(self) -> Uuid {
+            pub const fn uuid(self) -> ::uuid::Uuid {
                 self.0
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&self.0, f)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
+        impl ::std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&self.0, f)
             }
         }
 
-        impl FromStr for $name {
-            type Err = IdError;
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::ids::IdError;
 
             /// Accepts the hyphenated form only: ids become file names, and one id must have one name.
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                if text.len() != 36 {
-                    return Err(IdError);
-                }
-                Uuid::try_parse(text).map(Self).map_err(|_| IdError)
+            fn from_str(text: &str) -> Result<Self, $crate::ids::IdError> {
+                $crate::ids::parse(text).map(Self)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = IdError;
+            type Error = $crate::ids::IdError;
 
-            fn try_from(text: String) -> Result<Self, IdError> {
+            fn try_from(text: String) -> Result<Self, $crate::ids::IdError> {
                 text.parse()
             }
         }
     };
+}
+
+/// The UUID of an id's text, in its hyphenated form.
+///
+/// # Errors
+/// When it is none.
+pub fn parse(text: &str) -> Result<Uuid, IdError> {
+    if text.len() != 36 {
+        return Err(IdError);
+    }
+    Uuid::try_parse(text).map_err(|_| IdError)
 }
 
 id! {

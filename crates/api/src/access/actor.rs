@@ -7,8 +7,9 @@ use axum::http::request::Parts;
 use protocol::{ServerId, UserId, WorkspaceId};
 
 use super::node::Node;
-use super::role::Role;
-use crate::auth::SessionId;
+use super::rights::Rights;
+use super::scope::Place;
+use crate::ids::{ApiKeyId, SessionId};
 
 /// Who acts, in which workspace, from where.
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub struct Actor {
     /// The workspace that everything the actor reaches belongs to.
     pub workspace_id: WorkspaceId,
     /// What the actor may do there.
-    pub role: Role,
+    pub rights: Rights,
     /// Where the request came from.
     pub origin: RequestOrigin,
 }
@@ -34,6 +35,15 @@ pub enum Principal {
         name: String,
         /// The session the request came with.
         session_id: SessionId,
+    },
+    /// A script with a key.
+    ApiKey {
+        /// The key.
+        id: ApiKeyId,
+        /// The key's name.
+        name: String,
+        /// Who made the key: its rights end with theirs.
+        user_id: UserId,
     },
     /// An agent, on its own behalf.
     Agent {
@@ -79,32 +89,47 @@ impl Actor {
     /// The hub itself, in one workspace.
     #[must_use]
     pub fn system(workspace_id: WorkspaceId) -> Self {
-        Self { principal: Principal::System, workspace_id, role: Role::Owner, origin: RequestOrigin::default() }
+        Self {
+            principal: Principal::System,
+            workspace_id,
+            rights: Rights::everything(),
+            origin: RequestOrigin::default(),
+        }
     }
 
     /// Somebody who is not signed in; the workspace is the one that should know of it.
     #[must_use]
-    pub const fn anonymous(workspace_id: WorkspaceId, origin: RequestOrigin) -> Self {
-        Self { principal: Principal::Anonymous, workspace_id, role: Role::Nobody, origin }
+    pub fn anonymous(workspace_id: WorkspaceId, origin: RequestOrigin) -> Self {
+        Self { principal: Principal::Anonymous, workspace_id, rights: Rights::none(), origin }
     }
 
     /// An agent, on its own behalf; it may do nothing through the API.
     #[must_use]
     pub fn agent(workspace_id: WorkspaceId, id: ServerId, name: String, origin: RequestOrigin) -> Self {
-        Self { principal: Principal::Agent { id, name }, workspace_id, role: Role::Nobody, origin }
+        Self { principal: Principal::Agent { id, name }, workspace_id, rights: Rights::none(), origin }
     }
 
-    /// Whether the actor may do this in its workspace.
+    /// Whether the actor may do this in the whole of its workspace.
     #[must_use]
     pub fn may(&self, node: Node) -> bool {
-        self.role.allows(node)
+        self.rights.allow(node, Place::WORKSPACE)
     }
 
-    /// `user`, `agent`, `anonymous` or `system`, for records.
+    /// The person behind it.
+    #[must_use]
+    pub const fn user_id(&self) -> Option<UserId> {
+        match self.principal {
+            Principal::User { id, .. } | Principal::ApiKey { user_id: id, .. } => Some(id),
+            Principal::Agent { .. } | Principal::Anonymous | Principal::System => None,
+        }
+    }
+
+    /// `user`, `api_key`, `agent`, `anonymous` or `system`, for records.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self.principal {
             Principal::User { .. } => "user",
+            Principal::ApiKey { .. } => "api_key",
             Principal::Agent { .. } => "agent",
             Principal::Anonymous => "anonymous",
             Principal::System => "system",
@@ -116,6 +141,7 @@ impl Actor {
     pub fn id(&self) -> String {
         match &self.principal {
             Principal::User { id, .. } => id.to_string(),
+            Principal::ApiKey { id, .. } => id.to_string(),
             Principal::Agent { id, .. } => id.to_string(),
             Principal::Anonymous | Principal::System => String::new(),
         }
@@ -125,7 +151,7 @@ impl Actor {
     #[must_use]
     pub fn name(&self) -> &str {
         match &self.principal {
-            Principal::User { name, .. } | Principal::Agent { name, .. } => name,
+            Principal::User { name, .. } | Principal::ApiKey { name, .. } | Principal::Agent { name, .. } => name,
             Principal::Anonymous => "",
             Principal::System => "hub",
         }

@@ -1,4 +1,4 @@
-//! The extractor that turns a path id into an authorised resource.
+//! The extractors that turn a path id into an authorised resource, and a list into what its caller may see of it.
 
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -6,11 +6,12 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use futures_util::future::BoxFuture;
-use protocol::WorkspaceId;
+use protocol::{UserId, WorkspaceId};
 use serde_json::json;
 
-use super::actor::Actor;
+use super::actor::{Actor, Principal};
 use super::node::{Node, Verb};
+use super::scope::{Place, Reach};
 use crate::audit::{Outcome, Subject};
 use crate::auth;
 use crate::db::Conn;
@@ -18,17 +19,29 @@ use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
 
 /// Something that belongs to a workspace and can be named by an id in a path.
-pub trait Resource: Sized + Send + 'static {
+pub trait Resource: Sized + Send + Sync + 'static {
     /// The word for messages: "server".
     const WORD: &'static str;
     /// Name of the path parameter.
     const PARAM: &'static str = "id";
+    /// What one must hold to learn that it is there; without it, it is not found.
+    const READ: Node;
     /// Its id.
-    type Id: FromStr + Send + 'static;
+    type Id: FromStr + ToString + Send + 'static;
 
-    /// Loads it inside the workspace; `None` when there is none or it is another tenant's.
-    fn load<'c>(conn: &'c mut Conn<'_>, workspace_id: WorkspaceId, id: Self::Id)
-    -> BoxFuture<'c, Result<Option<Self>>>;
+    /// Loads it, whosever it is; `workspace` is the caller's, for what has a name only within one.
+    fn load<'c>(conn: &'c mut Conn<'_>, workspace: WorkspaceId, id: Self::Id) -> BoxFuture<'c, Result<Option<Self>>>;
+
+    /// Whose it is.
+    fn workspace_id(&self) -> WorkspaceId;
+
+    /// Where in its workspace it lies.
+    fn place<'c>(&'c self, conn: &'c mut Conn<'_>) -> BoxFuture<'c, Result<Place>>;
+
+    /// Who may use it whatever they hold, in a session of their own: what is part of a person's account.
+    fn owner(&self) -> Option<UserId> {
+        None
+    }
 }
 
 /// A resource that the caller may use as `V` says. Only this module makes one.
@@ -41,36 +54,108 @@ pub struct Authorized<R, V> {
     verb: PhantomData<V>,
 }
 
-/// The caller's workspace as a resource: for lists and for making things.
+/// The caller's workspace as a resource: for what concerns the whole of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workspace {
     /// Its id.
     pub id: WorkspaceId,
 }
 
+/// What of a kind of thing the caller may use as `V` says: for lists, and for making things whose place comes in the
+/// body. Only this module makes one.
+#[derive(Debug)]
+pub struct Visible<V> {
+    /// On whose behalf.
+    pub actor: Actor,
+    /// Which of them.
+    pub reach: Reach,
+    verb: PhantomData<V>,
+}
+
+/// What the authoriser keeps: nothing, but for the test of the tests.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Everything is allowed: whoever tests refusals must notice.
+    #[cfg(test)]
+    pub lax: std::sync::atomic::AtomicBool,
+}
+
+impl State {
+    #[cfg(test)]
+    fn is_lax(&self) -> bool {
+        self.lax.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "the same call as in tests")]
+    const fn is_lax(&self) -> bool {
+        false
+    }
+}
+
 /// Authorises the use of a resource whose id came in a body.
 ///
 /// # Errors
-/// 403 when the actor's role lacks the node, 404 when there is no such resource in the actor's workspace.
+/// 404 when there is no such resource in the actor's workspace, or the actor may not know of it; 403 when the actor may,
+/// and may not do this with it.
 pub async fn authorize<R: Resource, V: Verb>(hub: &Hub, actor: Actor, id: R::Id) -> Result<Authorized<R, V>> {
-    demand(hub, &actor, V::NODE).await?;
+    let id_text = id.to_string();
     let mut session = hub.db.read().await?;
     let resource = R::load(&mut session.conn(), actor.workspace_id, id).await?;
+    let lax = hub.access.is_lax();
+    let resource = resource.filter(|resource| lax || resource.workspace_id() == actor.workspace_id);
     let resource = resource.ok_or_else(|| Error::not_found(R::WORD))?;
+    // Most hold their rights over the whole workspace.
+    let place = if actor.may(V::NODE) { Place::WORKSPACE } else { resource.place(&mut session.conn()).await? };
+    drop(session);
+    let is_own = matches!(actor.principal, Principal::User { id, .. } if resource.owner() == Some(id));
+    if lax || is_own || actor.rights.allow(V::NODE, place) {
+        return Ok(Authorized { actor, resource, verb: PhantomData });
+    }
+    let refusal = if actor.rights.allow(R::READ, place) { refusal(V::NODE) } else { Error::not_found(R::WORD) };
+    record(hub, &actor, V::NODE, Subject::new("resource", &id_text, R::WORD)).await?;
+    Err(refusal)
+}
+
+/// Authorises what concerns the whole of the actor's workspace.
+///
+/// # Errors
+/// 403.
+pub async fn in_workspace<V: Verb>(hub: &Hub, actor: Actor) -> Result<Authorized<Workspace, V>> {
+    let resource = Workspace { id: actor.workspace_id };
+    if !hub.access.is_lax() && !actor.may(V::NODE) {
+        record(hub, &actor, V::NODE, Subject::new("workspace", &actor.workspace_id, "")).await?;
+        return Err(refusal(V::NODE));
+    }
     Ok(Authorized { actor, resource, verb: PhantomData })
 }
 
-/// Refusals are recorded: somebody tries what they were not given.
-async fn demand(hub: &Hub, actor: &Actor, node: Node) -> Result<()> {
-    if actor.may(node) {
-        return Ok(());
+/// What the actor may use as `V` says.
+///
+/// # Errors
+/// 403 when that is nothing.
+async fn visible<V: Verb>(hub: &Hub, actor: Actor) -> Result<Visible<V>> {
+    if hub.access.is_lax() {
+        return Ok(Visible { actor, reach: Reach::everything(), verb: PhantomData });
     }
+    if !actor.rights.anywhere().contains(V::NODE) {
+        record(hub, &actor, V::NODE, Subject::new("workspace", &actor.workspace_id, "")).await?;
+        return Err(refusal(V::NODE));
+    }
+    let reach = actor.rights.reach(V::NODE);
+    Ok(Visible { actor, reach, verb: PhantomData })
+}
+
+fn refusal(node: Node) -> Error {
+    Error::forbidden(node.as_str())
+}
+
+/// Refusals are recorded: somebody tries what they were not given.
+async fn record(hub: &Hub, actor: &Actor, node: Node, subject: Subject) -> Result<()> {
     let mut unit = hub.begin().await?;
-    let subject = Subject::new("workspace", &actor.workspace_id, "");
     let details = json!({ "permission": node.as_str() });
     unit.audit(actor, "access.deny", subject, Outcome::Denied, details).await?;
-    unit.commit().await?;
-    Err(Error::forbidden(node.as_str()))
+    unit.commit().await
 }
 
 impl<R: Resource, V: Verb> FromRequestParts<App> for Authorized<R, V> {
@@ -90,9 +175,14 @@ impl<V: Verb> FromRequestParts<App> for Authorized<Workspace, V> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
-        let actor = auth::authenticate(hub, parts).await?;
-        demand(hub, &actor, V::NODE).await?;
-        let resource = Workspace { id: actor.workspace_id };
-        Ok(Self { actor, resource, verb: PhantomData })
+        in_workspace(hub, auth::authenticate(hub, parts).await?).await
+    }
+}
+
+impl<V: Verb> FromRequestParts<App> for Visible<V> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
+        visible(hub, auth::authenticate(hub, parts).await?).await
     }
 }

@@ -1,17 +1,35 @@
 //! Who may do what: a handler never gets an id, it gets a resource that its caller is already allowed to use.
 //!
-//! `Authorized<Server, ServersExec>` is an extractor: it authenticates the caller, loads the server of the path inside
-//! the caller's workspace and checks the permission. Forgetting the check does not compile, because services take the
-//! value. Where the id comes in a body, [`authorize`] does the same.
+//! `Authorized<Server, ServersExec>` is an extractor: it authenticates the caller, loads the server of the path and checks
+//! workspace, place and permission. Forgetting the check does not compile, because services take the value. Where the id
+//! comes in a body, [`authorize`] does the same. `Visible<ServersRead>` is its counterpart for lists: it holds the
+//! [`Reach`] that the query is narrowed to.
 
 mod actor;
 mod extract;
 mod node;
+mod rights;
 mod role;
+mod scope;
+mod store;
 #[cfg(test)]
 mod tests;
 
 pub use actor::{Actor, Principal, RequestOrigin};
-pub use extract::{Authorized, Resource, Workspace, authorize};
-pub use node::{Node, Verb, verbs};
+pub use extract::{Authorized, Resource, State, Visible, Workspace, authorize, in_workspace};
+pub use node::{Node, NodeSet, Verb, verbs};
+pub use rights::{Held, Rights};
 pub use role::Role;
+pub use scope::{Columns, Place, Reach, Scope};
+
+use protocol::{UserId, WorkspaceId};
+
+use crate::db::{Conn, DbError};
+
+/// What somebody holds in a workspace; nothing when they are no member.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn rights_of(conn: &mut Conn<'_>, workspace: WorkspaceId, user: UserId) -> Result<Rights, DbError> {
+    Ok(Rights::new(store::held(conn, workspace, user).await?))
+}

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use super::model::View;
 use super::store::{self, Filter};
 use super::verify::{self, Verification};
-use crate::access::{Authorized, Workspace, verbs};
+use crate::access::{Authorized, Visible, Workspace, verbs};
 use crate::error::Result;
 use crate::http::extract::{Json, Query};
 use crate::http::page::{Cursor, Limit, Page, cut};
@@ -46,14 +46,14 @@ struct ListQuery {
 )]
 async fn audit_list(
     State(hub): State<App>,
-    workspace: Authorized<Workspace, verbs::AuditRead>,
+    visible: Visible<verbs::AuditRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<View>>> {
     let before = query.cursor.as_ref().map(Cursor::key).transpose()?;
     let ListQuery { limit, action, actor_id, subject_id, server_id, .. } = query;
     let filter = Filter { action, actor_id, subject_id, server_id, before };
     let mut database = hub.db.read().await?;
-    let rows = store::list(&mut database.conn(), workspace.resource.id, filter, limit.with_next()).await?;
+    let rows = store::list(&mut database.conn(), &visible, filter, limit.with_next()).await?;
     let (rows, next_cursor) = cut(rows, limit, |row| row.id.clone())?;
     Ok(Json(Page { data: rows.into_iter().map(View::from).collect(), next_cursor }))
 }

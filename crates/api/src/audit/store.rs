@@ -1,9 +1,9 @@
 //! SQL of the audit log.
 
-use protocol::WorkspaceId;
-
 use super::chain::Head;
 use super::model::Entry;
+use crate::access::verbs::AuditRead;
+use crate::access::{Columns, Visible};
 use crate::db::{Conn, DbError};
 use crate::sql;
 
@@ -48,29 +48,26 @@ pub(super) struct Filter {
 /// Newest first; ids grow with time.
 pub(super) async fn list(
     conn: &mut Conn<'_>,
-    workspace: WorkspaceId,
+    visible: &Visible<AuditRead>,
     filter: Filter,
     limit: i64,
 ) -> Result<Vec<Entry>, DbError> {
-    conn.query(sql!(
+    let text = sql!(
         "select id, workspace_id, at, actor_type, actor_id, actor_name, action, subject_type, subject_id, subject_name,
                 server_id, result, ip, user_agent, request_id, details, position, prev_hash, hash
          from audit
          where workspace_id = $1
                and (cast($2 as text) is null or action = $2) and (cast($3 as text) is null or actor_id = $3)
                and (cast($4 as text) is null or subject_id = $4) and (cast($5 as text) is null or server_id = $5)
-               and (cast($6 as text) is null or id < $6)
+               and (cast($6 as text) is null or id < $6) and {within}
          order by id desc limit $7"
-    ))
-    .bind(workspace.to_string())
-    .bind(filter.action)
-    .bind(filter.actor_id)
-    .bind(filter.subject_id)
-    .bind(filter.server_id)
-    .bind(filter.before)
-    .bind(limit)
-    .fetch_all()
-    .await
+    );
+    // What happened on a server that is gone is for those who see the whole workspace.
+    let columns =
+        Columns { project: "(select s.project_id from servers s where s.id = audit.server_id)", server: "server_id" };
+    let stmt = visible.reach.query(conn, text, columns, 8).bind(visible.actor.workspace_id.to_string());
+    let stmt = stmt.bind(filter.action).bind(filter.actor_id).bind(filter.subject_id).bind(filter.server_id);
+    stmt.bind(filter.before).bind(limit).bind_all(visible.reach.ids()).fetch_all().await
 }
 
 /// Records that the chain does not hold yet, oldest first.

@@ -1,12 +1,13 @@
 //! What people do with their own account: look through sessions, end them, change the password.
 
+use protocol::WorkspaceId;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::caller::Person;
-use super::model::{NewPassword, Password};
-use super::session::{IDLE, Session, SessionId};
+use super::model::{Email, NewPassword, Password};
+use super::session::{IDLE, Session};
 use super::sign_in::{refuse, subject};
 use super::store;
 use crate::audit::{Outcome, Subject};
@@ -14,11 +15,14 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::Hub;
+use crate::ids::SessionId;
+use crate::workspaces;
 
 /// A session as its owner sees it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AccountSession)]
 pub(super) struct SessionView {
+    #[schema(value_type = uuid::Uuid)]
     id: SessionId,
     created_at: Timestamp,
     /// To the minute.
@@ -56,6 +60,20 @@ pub(super) async fn sessions(hub: &Hub, person: &Person, page: PageQuery) -> Res
 #[derive(serde::Deserialize)]
 struct SessionKey(String);
 
+/// Has the session act in another of the person's workspaces.
+pub(super) async fn enter_workspace(hub: &Hub, person: &Person, id: WorkspaceId) -> Result<()> {
+    let mut unit = hub.begin().await?;
+    let workspaces = workspaces::of_user(&mut unit.conn(), person.user.id).await?;
+    if !workspaces.iter().any(|workspace| workspace.id == id) {
+        return Err(Error::not_found("workspace"));
+    }
+    store::set_workspace(&mut unit.conn(), person.session.id, id).await?;
+    unit.commit().await?;
+    // Streams of the other workspace end; whoever follows comes back to this one.
+    hub.http.recheck_streams();
+    Ok(())
+}
+
 /// Ends one of the person's sessions.
 pub(super) async fn revoke(hub: &Hub, person: &Person, id: SessionId) -> Result<()> {
     let mut unit = hub.begin().await?;
@@ -71,31 +89,44 @@ pub(super) async fn revoke(hub: &Hub, person: &Person, id: SessionId) -> Result<
 /// Changes the password and ends all other sessions. The old password is asked for and guesses at it count as sign-ins:
 /// a session that somebody left open must not become an account that is theirs.
 pub(super) async fn change_password(hub: &Hub, person: &Person, current: &Password, new: &NewPassword) -> Result<()> {
+    confirm_password(hub, person, current, "current_password").await?;
+    let hash = hub.auth.hashing.hash(hub.random.as_ref(), new.password()).await?;
+    let mut unit = hub.begin().await?;
+    store::set_password(&mut unit.conn(), person.user.id, hash).await?;
+    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
+    let details = json!({ "sessions_ended": ended });
+    unit.audit(&person.actor, "account.password", own(person), Outcome::Ok, details).await?;
+    unit.commit().await?;
+    hub.http.recheck_streams();
+    Ok(())
+}
+
+/// Asks for the password of somebody who is signed in; guesses at it count as sign-ins.
+///
+/// # Errors
+/// 422 on `field` when it is another, 429 after too many.
+pub async fn confirm_password(hub: &Hub, person: &Person, password: &Password, field: &str) -> Result<()> {
     let actor = &person.actor;
     let account = {
         let mut database = hub.db.read().await?;
         store::account(&mut database.conn(), person.user.id).await?
     };
     let account = account.ok_or_else(Error::unauthenticated)?;
-    let key = account.user.email.to_lowercase();
+    let key = Email::key_of(&account.user.email);
     if let Err(refusal) = hub.auth.throttle.admit(hub.now(), &actor.origin.ip, &key) {
         return Err(refuse(hub, actor.origin.clone(), refusal).await);
     }
-    let subject = Subject::new("user", &person.user.id, person.user.name.as_str());
-    if !hub.auth.hashing.matches(Some(account.password_hash), current).await? {
+    if !hub.auth.hashing.matches(Some(account.password_hash), password).await? {
         let mut unit = hub.begin().await?;
         let details = json!({ "reason": "wrong password" });
-        unit.audit(actor, "account.password", subject, Outcome::Failed, details).await?;
+        unit.audit(actor, "account.password", own(person), Outcome::Failed, details).await?;
         unit.commit().await?;
-        return Err(Error::invalid_field("current_password", "is not your password"));
+        return Err(Error::invalid_field(field, "is not your password"));
     }
     hub.auth.throttle.forgive(&key);
-    let hash = hub.auth.hashing.hash(hub.random.as_ref(), new.password()).await?;
-    let mut unit = hub.begin().await?;
-    store::set_password(&mut unit.conn(), person.user.id, hash).await?;
-    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
-    unit.audit(actor, "account.password", subject, Outcome::Ok, json!({ "sessions_ended": ended })).await?;
-    unit.commit().await?;
-    hub.http.recheck_streams();
     Ok(())
+}
+
+fn own(person: &Person) -> Subject {
+    Subject::new("user", &person.user.id, person.user.name.as_str())
 }

@@ -1,19 +1,25 @@
 //! Who sent a request.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 use super::model::User;
 use super::session::{IDLE, Session, TOUCH_AFTER, token_of};
 use super::store;
-use crate::access::{Actor, Principal, RequestOrigin};
+use crate::access::{self, Actor, Principal, RequestOrigin};
+use crate::api_keys;
+use crate::clock::Timestamp;
+use crate::db::{Conn, DbError};
 use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
 use crate::secret::TokenDigest;
 
-/// Somebody signed in, for what concerns their own account.
+/// Somebody signed in, for what concerns their own account. A key is nobody: it cannot change who it belongs to.
 #[derive(Debug)]
 pub struct Person {
     /// As whom they act.
@@ -27,6 +33,12 @@ impl FromRequestParts<App> for Person {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
+        if api_keys::bearer(&parts.headers).is_some() {
+            return Err(Error::new(
+                crate::error::ErrorCode::Forbidden,
+                "this concerns a person's own account; sign in to do it, a key cannot",
+            ));
+        }
         person(hub, parts).await
     }
 }
@@ -34,60 +46,97 @@ impl FromRequestParts<App> for Person {
 /// On whose behalf this request comes.
 ///
 /// # Errors
-/// 401 when no valid session came with it.
+/// 401 when neither a valid session nor a valid key came with it, 400 when both did.
 pub async fn authenticate(hub: &Hub, parts: &Parts) -> Result<Actor> {
-    Ok(person(hub, parts).await?.actor)
+    let has_session = token_of(&parts.headers, &hub.config.public_url).is_some();
+    match api_keys::bearer(&parts.headers) {
+        Some(_) if has_session => {
+            Err(Error::bad_request("the request comes with a session cookie and with a key; send one of them"))
+        }
+        Some(key) => api_keys::authenticate(hub, RequestOrigin::of(parts), key).await,
+        None => Ok(person(hub, parts).await?.actor),
+    }
 }
 
-/// Whether the session that an actor came with is still good: for streams that outlive the request.
+/// Whether what an actor came with is still good and still holds the same rights: for streams that outlive the request.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn is_still_good(hub: &Hub, actor: &Actor) -> Result<bool> {
-    let Principal::User { session_id, .. } = &actor.principal else { return Ok(true) };
+    let Some(user_id) = actor.user_id() else { return Ok(true) };
     let now = hub.now();
     let mut database = hub.db.read().await?;
-    Ok(store::session_exists(&mut database.conn(), *session_id, now, now.minus(IDLE)).await?)
+    let is_there = match &actor.principal {
+        Principal::User { session_id, .. } => {
+            let workspace =
+                store::workspace_of_session(&mut database.conn(), *session_id, now, now.minus(IDLE)).await?;
+            workspace == Some(actor.workspace_id)
+        }
+        Principal::ApiKey { id, .. } => api_keys::is_good(&mut database.conn(), *id, now).await?,
+        Principal::Agent { .. } | Principal::Anonymous | Principal::System => true,
+    };
+    let rights = access::rights_of(&mut database.conn(), actor.workspace_id, user_id).await?;
+    Ok(is_there && rights.held() == actor.rights.held())
 }
 
 async fn person(hub: &Hub, parts: &Parts) -> Result<Person> {
     let token = token_of(&parts.headers, &hub.config.public_url).ok_or_else(Error::unauthenticated)?;
     let mut database = hub.db.read().await?;
     let caller = store::caller(&mut database.conn(), TokenDigest::of(token.reveal())).await?;
-    drop(database);
-    let store::Caller { session, email, name, workspace_id, role } = caller.ok_or_else(Error::unauthenticated)?;
+    let store::Caller { session, email, name, workspace_id } = caller.ok_or_else(Error::unauthenticated)?;
     if !session.is_good(hub.now()) {
         return Err(Error::unauthenticated());
     }
-    note_use(hub, &session);
+    let rights = access::rights_of(&mut database.conn(), workspace_id, session.user_id).await?;
+    drop(database);
+    let (id, now) = (session.id, hub.now());
+    if is_due(now, Some(session.last_seen_at)) {
+        hub.auth.touching.note(hub, id.uuid(), move |conn| Box::pin(store::touch_session(conn, id, now)));
+    }
     let principal = Principal::User { id: session.user_id, name: name.clone(), session_id: session.id };
     let origin = RequestOrigin::of(parts);
     let user = User { id: session.user_id, email, name };
-    Ok(Person { actor: Actor { principal, workspace_id, role, origin }, user, session })
+    Ok(Person { actor: Actor { principal, workspace_id, rights, origin }, user, session })
 }
 
-/// Writes `last_seen_at` beside the request: reading must not wait for the writer.
-fn note_use(hub: &Hub, session: &Session) {
-    let now = hub.now();
-    if now.since(session.last_seen_at) < TOUCH_AFTER || hub.tasks.is_stopping() {
-        return;
+/// Writes when a session or key was last used, beside the request: reading must not wait for the writer.
+#[derive(Debug, Default, Clone)]
+pub struct Touching(Arc<Mutex<HashSet<Uuid>>>);
+
+impl Touching {
+    /// Whether nothing is being written.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
-    let id = session.id;
-    let touching = &hub.auth.touching;
-    if !touching.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
-        return;
-    }
-    let db = hub.db.clone();
-    let touching = Arc::clone(touching);
-    hub.tasks.spawn(async move {
-        let written = async {
-            let mut tx = db.write().await?;
-            store::touch_session(&mut tx.conn(), id, now).await?;
-            tx.commit().await
-        };
-        if let Err(error) = written.await {
-            tracing::warn!(%error, "could not note that a session was used; it may end early");
+
+    /// Writes, unless that is under way for this one.
+    pub fn note(
+        &self,
+        hub: &Hub,
+        id: Uuid,
+        write: impl for<'c> FnOnce(&'c mut Conn<'_>) -> BoxFuture<'c, Result<(), DbError>> + Send + 'static,
+    ) {
+        if hub.tasks.is_stopping() || !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
+            return;
         }
-        touching.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    });
+        let (db, touching) = (hub.db.clone(), Arc::clone(&self.0));
+        hub.tasks.spawn(async move {
+            let written = async {
+                let mut tx = db.write().await?;
+                write(&mut tx.conn()).await?;
+                tx.commit().await
+            };
+            if let Err(error) = written.await {
+                tracing::warn!(%error, "could not note that a session or key was used; a session may end early");
+            }
+            touching.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        });
+    }
+}
+
+/// Whether a use is worth writing down after the last one that was.
+#[must_use]
+pub fn is_due(now: Timestamp, last: Option<Timestamp>) -> bool {
+    last.is_none_or(|last| now.since(last) >= TOUCH_AFTER)
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod caller;
+mod join;
 mod model;
 mod password;
 mod routes;
@@ -15,15 +16,14 @@ mod throttle;
 #[cfg(test)]
 mod tests;
 
-pub use caller::{Person, authenticate, is_still_good};
+pub use account::confirm_password;
+pub use caller::{Person, Touching, authenticate, is_due, is_still_good};
+pub use join::{Invited, admit_to, has_account, prove, settle, signed_in_answer, throttle_address};
 pub use model::{Email, NewPassword, Password, PersonName, User};
-pub use routes::routes;
-pub use session::SessionId;
+pub use routes::{SignedInView, routes};
 pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};
+pub use sign_in::SignedIn;
 pub use task::{start, sweep};
-
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
 
 /// Sign-in throttling and the password hashing pool.
 #[derive(Debug, Default)]
@@ -32,6 +32,6 @@ pub struct State {
     throttle: throttle::Throttle,
     /// Failures at accounts that do not exist, which anybody can cause, are recorded up to a number a minute.
     strangers: throttle::Budget,
-    /// Sessions whose `last_seen_at` is being written.
-    touching: Arc<Mutex<HashSet<SessionId>>>,
+    /// Sessions and keys whose last use is being written.
+    pub(crate) touching: Touching,
 }

@@ -38,7 +38,25 @@ impl Email {
     /// The address as accounts are found by: letters folded. Folded here, since engines fold letters differently.
     #[must_use]
     pub fn key(&self) -> String {
-        self.0.to_lowercase()
+        Self::key_of(&self.0)
+    }
+
+    /// The same for an address that is stored.
+    #[must_use]
+    pub fn key_of(address: &str) -> String {
+        address.to_lowercase()
+    }
+
+    /// For a new account: letters of other scripts look like those of ours, and somebody else's address must not look
+    /// like a member's.
+    ///
+    /// # Errors
+    /// The rest of a sentence that begins with the field's name.
+    pub fn require_plain(&self) -> Result<(), String> {
+        if self.0.is_ascii() {
+            return Ok(());
+        }
+        Err("must be written in plain letters; write a domain of other letters as xn--…".to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use protocol::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -10,11 +11,12 @@ use utoipa_axum::routes;
 
 use super::account::{self, SessionView};
 use super::caller::Person;
+use super::join::signed_in_answer;
 use super::model::{Email, NewPassword, Password, PersonName, User};
-use super::session::{self, SessionId};
+use super::session;
 use super::setup::{self, NewOwner};
-use super::sign_in;
-use crate::access::RequestOrigin;
+use super::sign_in::{self, SignedIn};
+use crate::access::{Held, NodeSet, RequestOrigin, Rights};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::http::extract::{Json, Path, Query};
@@ -28,7 +30,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(setup_get, setup_complete))
         .routes(routes!(auth_login))
         .routes(routes!(auth_logout))
-        .routes(routes!(auth_session))
+        .routes(routes!(auth_session, auth_session_update))
         .routes(routes!(account_sessions_list))
         .routes(routes!(account_sessions_revoke))
         .routes(routes!(account_password_change))
@@ -91,27 +93,45 @@ struct LoginForm {
     password: Password,
 }
 
+/// Somebody signed in, and what they may do.
 #[derive(Debug, Serialize, ToSchema)]
-struct SignedIn {
+#[schema(as = SignedIn)]
+pub struct SignedInView {
     user: User,
     /// Where the user is a member, oldest membership first.
     workspaces: Vec<Workspace>,
-    /// Permission nodes in the first workspace.
-    permissions: Vec<&'static str>,
+    /// The workspace that the session acts in.
+    #[schema(value_type = uuid::Uuid)]
+    workspace_id: WorkspaceId,
+    /// What may be done there, if only to one thing.
+    permissions: NodeSet,
+    /// The same by place.
+    grants: Vec<Held>,
+}
+
+impl SignedInView {
+    fn new(user: User, workspaces: Vec<Workspace>, workspace_id: WorkspaceId, rights: &Rights) -> Self {
+        let (permissions, grants) = (rights.anywhere(), rights.held().to_vec());
+        Self { user, workspaces, workspace_id, permissions, grants }
+    }
+}
+
+impl From<SignedIn> for SignedInView {
+    fn from(signed_in: SignedIn) -> Self {
+        let SignedIn { user, workspaces, workspace_id, rights, .. } = signed_in;
+        Self::new(user, workspaces, workspace_id, &rights)
+    }
 }
 
 /// Sign in with e-mail and password
 #[utoipa::path(
     post, path = "/v1/auth/login", operation_id = "auth_login", tag = "auth", security(()),
     request_body = LoginForm,
-    responses((status = 200, description = "Signed in; the answer sets the session cookie", body = SignedIn))
+    responses((status = 200, description = "Signed in; the answer sets the session cookie", body = SignedInView))
 )]
 async fn auth_login(State(hub): State<App>, origin: RequestOrigin, Json(form): Json<LoginForm>) -> Result<Response> {
     let signed_in = sign_in::sign_in(&hub, origin, &form.email, &form.password).await?;
-    let cookie = session::set_cookie(&signed_in.token, &hub.config.public_url)?;
-    let permissions = signed_in.role.permissions();
-    let answer = SignedIn { user: signed_in.user, workspaces: signed_in.workspaces, permissions };
-    Ok(([(header::SET_COOKIE, cookie)], Json(answer)).into_response())
+    signed_in_answer(&hub, signed_in)
 }
 
 /// End the session that this request came with
@@ -127,11 +147,8 @@ async fn auth_logout(State(hub): State<App>, person: Person) -> Result<Response>
 
 #[derive(Debug, Serialize, ToSchema)]
 struct CurrentSession {
-    user: User,
-    /// Where the user is a member, oldest membership first.
-    workspaces: Vec<Workspace>,
-    /// Permission nodes in the first workspace.
-    permissions: Vec<&'static str>,
+    #[serde(flatten)]
+    signed_in: SignedInView,
     /// When the session ends unless it is used before.
     expires_at: Timestamp,
 }
@@ -146,9 +163,31 @@ async fn auth_session(State(hub): State<App>, person: Person) -> Result<Json<Cur
         let mut database = hub.db.read().await?;
         workspaces::of_user(&mut database.conn(), person.user.id).await?
     };
-    let permissions = person.actor.role.permissions();
-    let expires_at = person.session.ends_at();
-    Ok(Json(CurrentSession { user: person.user, workspaces, permissions, expires_at }))
+    let Person { actor, user, session } = person;
+    let signed_in = SignedInView::new(user, workspaces, actor.workspace_id, &actor.rights);
+    Ok(Json(CurrentSession { signed_in, expires_at: session.ends_at() }))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct SessionPatch {
+    /// One of the person's workspaces.
+    #[schema(value_type = uuid::Uuid)]
+    workspace_id: WorkspaceId,
+}
+
+/// Act in another of my workspaces
+#[utoipa::path(
+    patch, path = "/v1/auth/session", operation_id = "auth_session_update", tag = "auth",
+    request_body = SessionPatch,
+    responses((status = 204, description = "From now on this session acts there; 404 when I am no member"))
+)]
+async fn auth_session_update(
+    State(hub): State<App>,
+    person: Person,
+    Json(patch): Json<SessionPatch>,
+) -> Result<StatusCode> {
+    account::enter_workspace(&hub, &person, patch.workspace_id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// My sessions, newest first
@@ -168,7 +207,7 @@ async fn account_sessions_list(
 /// End one of my sessions
 #[utoipa::path(
     delete, path = "/v1/account/sessions/{id}", operation_id = "account_sessions_revoke", tag = "account",
-    params(("id" = SessionId, Path, description = "The session")),
+    params(("id" = uuid::Uuid, Path, description = "The session")),
     responses((status = 204, description = "Ended; 404 when it is none of mine"))
 )]
 async fn account_sessions_revoke(State(hub): State<App>, person: Person, Path(id): Path<String>) -> Result<Response> {

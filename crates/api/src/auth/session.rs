@@ -1,20 +1,16 @@
 //! Sessions: a random token in a cookie, of which the database holds the digest.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use cookie::{Cookie, SameSite};
 use protocol::UserId;
 use protocol::enroll::Token;
-use serde::Serialize;
-use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::config::PublicUrl;
 use crate::error::{Error, Result};
+use crate::ids::SessionId;
 
 /// Without a request for this long, a session ends.
 pub(super) const IDLE: Duration = Duration::from_secs(7 * 86_400);
@@ -28,46 +24,6 @@ pub(super) const PER_USER: i64 = 100;
 pub(super) const TOKEN_PREFIX: &str = "rss_";
 const COOKIE: &str = "roadstead_session";
 const HOST_COOKIE: &str = "__Host-roadstead_session";
-
-/// Names a session in lists; it opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
-#[serde(transparent)]
-pub struct SessionId(Uuid);
-
-impl SessionId {
-    pub(super) const fn new(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-
-    /// The UUID inside.
-    #[must_use]
-    pub const fn uuid(self) -> Uuid {
-        self.0
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl FromStr for SessionId {
-    type Err = protocol::ids::IdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The same rule as for every other id: one spelling.
-        text.parse::<UserId>().map(|id| Self(id.uuid()))
-    }
-}
-
-impl TryFrom<String> for SessionId {
-    type Error = protocol::ids::IdError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
 
 /// Somebody signed in.
 #[derive(Debug, Clone, sqlx::FromRow)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::model::{Email, NewPassword, PersonName, User};
 use super::sign_in::{SignedIn, open_session, refuse};
 use super::store;
-use crate::access::{Actor, Principal, RequestOrigin, Role};
+use crate::access::{Actor, Principal, RequestOrigin, Rights};
 use crate::audit::{Outcome, Subject};
 use crate::db::DbError;
 use crate::error::{Error, Result};
@@ -123,6 +123,7 @@ pub(super) async fn set_up(
             "is not the one that the hub printed when it started; look in its log",
         ));
     }
+    owner.email.require_plain().map_err(|problem| Error::invalid_field("email", problem))?;
     let hash = hub.auth.hashing.hash(hub.random.as_ref(), owner.password.password()).await?;
     let mut unit = hub.begin().await?;
     if !installation::claim(&mut unit.conn(), Fact::Owned, hub.now().to_string()).await? {
@@ -131,11 +132,12 @@ pub(super) async fn set_up(
     let (user, workspace) = insert_owner(hub, &mut unit, owner, hash).await?;
     let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin).await?;
     let principal = Principal::User { id: user.id, name: user.name.clone(), session_id: session.id };
-    let actor = Actor { principal, workspace_id: workspace.id, role: Role::Owner, origin };
+    let actor = Actor { principal, workspace_id: workspace.id, rights: Rights::everything(), origin };
     unit.audit(&actor, "setup.complete", subject(&user), Outcome::Ok, json!({ "workspace": workspace.name })).await?;
     unit.commit().await?;
     hub.auth.throttle.forgive(THROTTLE_ACCOUNT);
-    Ok((SignedIn { token, user, workspaces: vec![workspace.clone()], role: Role::Owner }, workspace))
+    let workspaces = vec![workspace.clone()];
+    Ok((SignedIn { token, user, workspaces, workspace_id: workspace.id, rights: Rights::everything() }, workspace))
 }
 
 /// Creates an owner with a workspace of their own: for the command line, whose user can read the database anyway.

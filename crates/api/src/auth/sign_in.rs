@@ -1,35 +1,53 @@
 //! Signing in and out.
 
+use protocol::WorkspaceId;
 use protocol::enroll::Token;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::caller::Person;
+use super::join::no_workspace;
 use super::model::{Email, Password, User};
-use super::session::{ABSOLUTE, PER_USER, Session, SessionId, TOKEN_PREFIX};
+use super::session::{ABSOLUTE, PER_USER, Session, TOKEN_PREFIX};
 use super::store;
 use super::throttle::Refusal;
-use crate::access::{Actor, Principal, RequestOrigin, Role};
+use crate::access::{self, Actor, Principal, RequestOrigin, Rights};
 use crate::audit::{Outcome, Subject};
 use crate::db::Conn;
 use crate::error::{Error, ErrorCode, Result};
-use crate::hub::Hub;
+use crate::hub::{Hub, Unit};
+use crate::ids::SessionId;
 use crate::secret::{TokenDigest, new_token};
 use crate::workspaces::{self, Workspace};
 
 /// Somebody who has just signed in.
 #[derive(Debug)]
-pub(super) struct SignedIn {
+pub struct SignedIn {
     pub(super) token: Token,
     pub(super) user: User,
     pub(super) workspaces: Vec<Workspace>,
-    pub(super) role: Role,
+    pub(super) workspace_id: WorkspaceId,
+    pub(super) rights: Rights,
 }
 
 /// Signs in with e-mail and password.
 pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, email: &Email, password: &Password) -> Result<SignedIn> {
+    let user = check_password(hub, &origin, email, password).await?;
+    let mut unit = hub.begin().await?;
+    let signed_in = open(hub, &mut unit, origin, user, None, json!({})).await?;
+    unit.commit().await?;
+    Ok(signed_in)
+}
+
+/// The person whose password this is.
+pub(super) async fn check_password(
+    hub: &Hub,
+    origin: &RequestOrigin,
+    email: &Email,
+    password: &Password,
+) -> Result<User> {
     let key = email.key();
     if let Err(refusal) = hub.auth.throttle.admit(hub.now(), &origin.ip, &key) {
-        return Err(refuse(hub, origin, refusal).await);
+        return Err(refuse(hub, origin.clone(), refusal).await);
     }
     let account = {
         let mut database = hub.db.read().await?;
@@ -40,31 +58,36 @@ pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, email: &Email, pas
     match account {
         Some(account) if right => {
             hub.auth.throttle.forgive(&key);
-            admit(hub, origin, account.user).await
+            Ok(account.user)
         }
         account => {
-            record_failure(hub, origin, account.map(|account| account.user)).await?;
+            record_failure(hub, origin.clone(), account.map(|account| account.user)).await?;
             Err(Error::new(ErrorCode::InvalidCredentials, "e-mail and password do not match an account"))
         }
     }
 }
 
-async fn admit(hub: &Hub, origin: RequestOrigin, user: User) -> Result<SignedIn> {
-    let mut unit = hub.begin().await?;
+/// Starts a session that acts in `workspace`, or in the person's oldest.
+pub(super) async fn open(
+    hub: &Hub,
+    unit: &mut Unit<'_>,
+    origin: RequestOrigin,
+    user: User,
+    workspace: Option<WorkspaceId>,
+    details: Value,
+) -> Result<SignedIn> {
     let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin).await?;
     let workspaces = workspaces::of_user(&mut unit.conn(), user.id).await?;
-    let Some(workspace) = workspaces.first() else {
-        return Err(Error::new(
-            ErrorCode::Forbidden,
-            "this account is a member of no workspace; ask an owner to invite it",
-        ));
-    };
-    let role = workspaces::role(&mut unit.conn(), workspace.id, user.id).await?;
+    if let Some(workspace) = workspace {
+        store::set_workspace(&mut unit.conn(), session.id, workspace).await?;
+    }
+    let oldest = workspaces.first().map(|workspace| workspace.id);
+    let workspace_id = workspace.or(oldest).ok_or_else(no_workspace)?;
+    let rights = access::rights_of(&mut unit.conn(), workspace_id, user.id).await?;
     let principal = Principal::User { id: user.id, name: user.name.clone(), session_id: session.id };
-    let actor = Actor { principal, workspace_id: workspace.id, role, origin };
-    unit.audit(&actor, "auth.login", subject(session.id), Outcome::Ok, json!({})).await?;
-    unit.commit().await?;
-    Ok(SignedIn { token, user, workspaces, role })
+    let actor = Actor { principal, workspace_id, rights: rights.clone(), origin };
+    unit.audit(&actor, "auth.login", subject(session.id), Outcome::Ok, details).await?;
+    Ok(SignedIn { token, user, workspaces, workspace_id, rights })
 }
 
 /// Starts a session in the caller's transaction.
@@ -77,7 +100,7 @@ pub(super) async fn open_session(
     let token = new_token(TOKEN_PREFIX, hub.random.as_ref());
     let now = hub.now();
     let session = Session {
-        id: SessionId::new(hub.ids.uuid()),
+        id: hub.ids.session(),
         user_id: user.id,
         created_at: now,
         last_seen_at: now,

@@ -3,10 +3,10 @@
 use protocol::{UserId, WorkspaceId};
 
 use super::model::User;
-use super::session::{Session, SessionId};
-use crate::access::Role;
+use super::session::Session;
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError};
+use crate::ids::SessionId;
 use crate::secret::TokenDigest;
 use crate::sql;
 
@@ -27,7 +27,6 @@ pub(super) struct Caller {
     pub(super) name: String,
     #[sqlx(try_from = "String")]
     pub(super) workspace_id: WorkspaceId,
-    pub(super) role: Role,
 }
 
 pub(super) async fn insert_user(
@@ -92,41 +91,60 @@ pub(super) async fn insert_session(conn: &mut Conn<'_>, session: &Session, diges
     Ok(())
 }
 
-/// The caller behind a token, acting in their oldest workspace.
+/// The caller behind a token, acting in the workspace that the session is set to, else in their oldest.
 pub(super) async fn caller(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<Option<Caller>, DbError> {
     conn.query(sql!(
         "select s.id, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.ip, s.user_agent,
-                u.email, u.name, m.workspace_id, m.role
+                u.email, u.name, m.workspace_id
          from sessions s join users u on u.id = s.user_id join members m on m.user_id = u.id
-         where s.token_digest = $1 order by m.created_at, m.workspace_id limit 1"
+         where s.token_digest = $1
+         order by case when m.workspace_id = s.workspace_id then 0 else 1 end, m.created_at, m.workspace_id limit 1"
     ))
     .bind(digest)
     .fetch_optional()
     .await
 }
 
-pub(super) async fn session_exists(
+/// Where a session acts, if it is still good.
+pub(super) async fn workspace_of_session(
     conn: &mut Conn<'_>,
     id: SessionId,
     now: Timestamp,
     idle_since: Timestamp,
-) -> Result<bool, DbError> {
-    let found: Option<(i64,)> = conn
+) -> Result<Option<WorkspaceId>, DbError> {
+    let found: Option<Acting> = conn
         .query(sql!(
-            "select cast(1 as bigint) as found from sessions
-             where id = $1 and expires_at > $2 and last_seen_at > $3"
+            "select m.workspace_id from sessions s join members m on m.user_id = s.user_id
+             where s.id = $1 and s.expires_at > $2 and s.last_seen_at > $3
+             order by case when m.workspace_id = s.workspace_id then 0 else 1 end, m.created_at, m.workspace_id limit 1"
         ))
         .bind(id.to_string())
         .bind(now)
         .bind(idle_since)
         .fetch_optional()
         .await?;
-    Ok(found.is_some())
+    Ok(found.map(|found| found.workspace_id))
+}
+
+#[derive(sqlx::FromRow)]
+struct Acting {
+    #[sqlx(try_from = "String")]
+    workspace_id: WorkspaceId,
 }
 
 pub(super) async fn touch_session(conn: &mut Conn<'_>, id: SessionId, at: Timestamp) -> Result<(), DbError> {
     conn.query(sql!("update sessions set last_seen_at = $1 where id = $2 and last_seen_at < $1"))
         .bind(at)
+        .bind(id.to_string())
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Has a session act in one of its owner's workspaces from now on.
+pub(super) async fn set_workspace(conn: &mut Conn<'_>, id: SessionId, workspace: WorkspaceId) -> Result<(), DbError> {
+    conn.query(sql!("update sessions set workspace_id = $1 where id = $2"))
+        .bind(workspace.to_string())
         .bind(id.to_string())
         .execute()
         .await?;

@@ -60,6 +60,14 @@ impl Throttle {
         by_address.and_then(|()| lock(&self.accounts).admit(now, key(account)))
     }
 
+    /// Counts one attempt from `ip` at what is no account.
+    ///
+    /// # Errors
+    /// As [`Throttle::admit`].
+    pub(super) fn admit_address(&self, now: Timestamp, ip: &str) -> Result<(), Refusal> {
+        lock(&self.addresses).admit(now, Network::of(ip))
+    }
+
     /// The attempt was right: the account's owner starts afresh. The address does not, or one's own account would buy
     /// guesses at others.
     pub(super) fn forgive(&self, account: &str) {

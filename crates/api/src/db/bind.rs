@@ -1,6 +1,7 @@
 //! Which values can be bound and which rows can be read: those that both drivers understand.
 
 use std::ops::{Deref, DerefMut};
+use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -74,5 +75,41 @@ where
 {
     fn decode(value: <D as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
         Ok(Self(serde_json::from_str(<&str as Decode<'r, D>>::decode(value)?)?))
+    }
+}
+
+/// An id in a text column that may be null; others are read with `#[sqlx(try_from = "String")]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdText<T>(pub T);
+
+impl<T, D: Database> Type<D> for IdText<T>
+where
+    String: Type<D>,
+{
+    fn type_info() -> D::TypeInfo {
+        <String as Type<D>>::type_info()
+    }
+
+    fn compatible(ty: &D::TypeInfo) -> bool {
+        <String as Type<D>>::compatible(ty)
+    }
+}
+
+impl<'q, T: ToString, D: Database> Encode<'q, D> for IdText<T>
+where
+    String: Encode<'q, D>,
+{
+    fn encode_by_ref(&self, buffer: &mut <D as Database>::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        <String as Encode<'q, D>>::encode(self.0.to_string(), buffer)
+    }
+}
+
+impl<'r, T, D: Database> Decode<'r, D> for IdText<T>
+where
+    T: FromStr<Err: Into<BoxDynError>>,
+    &'r str: Decode<'r, D>,
+{
+    fn decode(value: <D as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        <&str as Decode<'r, D>>::decode(value)?.parse().map(Self).map_err(Into::into)
     }
 }

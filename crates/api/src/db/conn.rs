@@ -33,12 +33,7 @@ impl Conn<'_> {
     /// Starts a statement from a text made by `sql!` that holds `{in}`: the list becomes placeholders `$first…` for
     /// `count` values, which the caller binds there in order. An empty list matches nothing.
     pub fn query_in(&mut self, sql: &'static str, first: usize, count: usize) -> Stmt<'_> {
-        let list = if count == 0 {
-            "null".to_owned()
-        } else {
-            (first..first + count).map(|index| format!("${index}")).collect::<Vec<_>>().join(", ")
-        };
-        self.query_built(sql.replace("{in}", &list))
+        self.query_built(with_list(sql, first, count))
     }
 
     /// Starts an `insert` of `count` rows from a text made by `sql!` that ends with one row of `columns` placeholders;
@@ -63,6 +58,17 @@ impl Conn<'_> {
             Conn::Postgres(conn) => Stmt::Postgres(conn, sqlx::query(AssertSqlSafe(sql))),
         }
     }
+}
+
+/// A text made by `sql!` with placeholders `$first…` for `count` values in place of `{in}`.
+#[must_use]
+pub fn with_list(sql: &'static str, first: usize, count: usize) -> String {
+    let list = if count == 0 {
+        "null".to_owned()
+    } else {
+        (first..first + count).map(|index| format!("${index}")).collect::<Vec<_>>().join(", ")
+    };
+    sql.replace("{in}", &list)
 }
 
 /// A statement with its values.

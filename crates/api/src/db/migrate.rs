@@ -61,6 +61,7 @@ pub const MIGRATIONS: &[Step] = steps! {
     10 both "0010_job_secrets_and_logs",
     11 both "0011_job_batches",
     12 both "0012_server_trust",
+    13 both "0013_people",
     101 each "0101_samples",
     102 each "0102_job_log",
 };

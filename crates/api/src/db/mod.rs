@@ -18,8 +18,8 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use bind::{Bind, JsonText, Record};
-pub use conn::{Conn, Stmt};
+pub use bind::{Bind, IdText, JsonText, Record};
+pub use conn::{Conn, Stmt, with_list};
 pub use error::DbError;
 #[doc(hidden)]
 pub use linkme;

@@ -3,7 +3,7 @@
 /// A registered text and where it stands.
 #[derive(Debug, Clone, Copy)]
 pub struct SqlText {
-    /// The statement; `{in}` stands for a list of placeholders.
+    /// The statement; `{in}` stands for a list of placeholders, `{within}` for what somebody may see.
     pub text: &'static str,
     /// `file:line`.
     pub place: &'static str,

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use protocol::{ServerId, WorkspaceId};
+use protocol::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::store;
-use crate::access::Resource;
+use crate::access::{Node, Place, Resource};
 use crate::audit;
 use crate::clock::Timestamp;
-use crate::db::{Conn, JsonText};
+use crate::db::{Conn, IdText, JsonText};
 use crate::error::Result;
+use crate::ids::{InstallTokenId, ProjectId};
 use crate::servers::Labels;
 
 /// A token that admits one agent, once. The token itself is not kept, only its digest.
@@ -22,10 +22,14 @@ use crate::servers::Labels;
 pub struct InstallToken {
     /// Its id; it says nothing about the token.
     #[sqlx(try_from = "String")]
-    pub id: TokenId,
+    pub id: InstallTokenId,
     /// Whose it is.
     #[sqlx(try_from = "String")]
     pub workspace_id: WorkspaceId,
+    /// The project that its server will be in, or is in.
+    pub project_id: Option<IdText<ProjectId>>,
+    /// Who made it; the hub itself has no id.
+    pub created_by: Option<String>,
     /// What the server will be called; `None`: as its host is called.
     pub name: Option<String>,
     /// Labels that the server will have.
@@ -44,43 +48,36 @@ pub struct InstallToken {
     pub registered_server_id: Option<String>,
 }
 
-/// Names an install token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenId(pub Uuid);
-
-impl std::str::FromStr for TokenId {
-    type Err = protocol::ids::IdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The same rule as for every id: one spelling.
-        text.parse::<ServerId>().map(|id| Self(id.uuid()))
-    }
-}
-
-impl TryFrom<String> for TokenId {
-    type Error = protocol::ids::IdError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl std::fmt::Display for TokenId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 impl Resource for InstallToken {
     const WORD: &'static str = "install token";
-    type Id = TokenId;
+    const READ: Node = Node::ServersEnroll;
+    type Id = InstallTokenId;
 
-    fn load<'c>(conn: &'c mut Conn<'_>, workspace_id: WorkspaceId, id: TokenId) -> BoxFuture<'c, Result<Option<Self>>> {
-        async move { Ok(store::by_id(conn, workspace_id, id).await?) }.boxed()
+    fn load<'c>(
+        conn: &'c mut Conn<'_>,
+        _workspace: WorkspaceId,
+        id: InstallTokenId,
+    ) -> BoxFuture<'c, Result<Option<Self>>> {
+        async move { Ok(store::by_id(conn, id).await?) }.boxed()
+    }
+
+    fn workspace_id(&self) -> WorkspaceId {
+        self.workspace_id
+    }
+
+    fn place<'c>(&'c self, _conn: &'c mut Conn<'_>) -> BoxFuture<'c, Result<Place>> {
+        async { Ok(Self::place(self)) }.boxed()
     }
 }
 
 impl InstallToken {
+    /// Where it lies: where its server will.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let server_id = self.server_id.as_deref().and_then(|id| id.parse().ok());
+        Place { project_id: self.project_id.map(|id| id.0), server_id }
+    }
+
     /// Whether it can still be used.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> TokenStatus {
@@ -164,6 +161,9 @@ pub(super) struct NewInstallToken {
     pub(super) ttl_s: Option<u32>,
     /// Connect this server again instead of making a new one: its agent gets a new token, the old one stops working.
     pub(super) server_id: Option<String>,
+    /// The project that a new server will be in.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub(super) project_id: Option<ProjectId>,
 }
 
 /// An install token, the only time that it is shown.

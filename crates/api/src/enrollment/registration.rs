@@ -76,6 +76,7 @@ async fn admit(
                 workspace_id: token.workspace_id,
                 name: chosen.unwrap_or_else(|| Name::from_hostname(&request.hostname)),
                 labels: token.labels.0.clone(),
+                project_id: token.place().project_id,
                 token: agent_digest,
                 machine_id_hash: request.machine_id_hash,
             };
@@ -89,7 +90,7 @@ async fn admit(
     unit.announce(Change {
         workspace_id: server.workspace_id,
         kind: "install_token.used",
-        subject: ChangeSubject { kind: "install_token", id: token.id.to_string() },
+        subject: ChangeSubject::new("install_token", &token.id).at(token.place()),
         data: json!({ "server_id": server.id }),
     });
     Ok(server.id)
@@ -104,6 +105,7 @@ async fn reconnect(
 ) -> Result<Server> {
     servers::set_agent_token(&mut unit.conn(), id, agent_digest, hub.now()).await?;
     let server = Server::load(&mut unit.conn(), workspace_id, id).await?;
+    let server = server.filter(|server| server.workspace_id == workspace_id);
     server.ok_or_else(|| gone("the server of this install token was removed"))
 }
 

@@ -16,7 +16,7 @@ use super::builds::Target;
 use super::model::{InstallToken, InstallTokenView, MintedToken, NewInstallToken};
 use super::{installer, registration, tokens};
 use crate::access::verbs::ServersEnroll;
-use crate::access::{Authorized, RequestOrigin, Workspace};
+use crate::access::{Authorized, RequestOrigin, Visible};
 use crate::error::{Error, Result};
 use crate::http::extract::{Json, Path, Query};
 use crate::http::page::{Page, PageQuery};
@@ -48,10 +48,10 @@ pub fn routes() -> OpenApiRouter<App> {
 )]
 async fn install_tokens_list(
     State(hub): State<App>,
-    workspace: Authorized<Workspace, ServersEnroll>,
+    visible: Visible<ServersEnroll>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<InstallTokenView>>> {
-    let page = tokens::list(&hub, &workspace, page).await?;
+    let page = tokens::list(&hub, &visible, page).await?;
     let now = hub.now();
     let data = page.data.into_iter().map(|token| token.view(now)).collect();
     Ok(Json(Page { data, next_cursor: page.next_cursor }))
@@ -70,10 +70,10 @@ async fn install_tokens_list(
 )]
 async fn install_tokens_create(
     State(hub): State<App>,
-    workspace: Authorized<Workspace, ServersEnroll>,
+    visible: Visible<ServersEnroll>,
     Json(wanted): Json<NewInstallToken>,
 ) -> Result<Response> {
-    let minted = tokens::mint(&hub, workspace, wanted).await?;
+    let minted = tokens::mint(&hub, visible, wanted).await?;
     let unrepeatable = Extension(Unrepeatable { resource_id: minted.id.clone() });
     Ok((StatusCode::CREATED, unrepeatable, Json(minted)).into_response())
 }

@@ -1,18 +1,22 @@
 //! The table `install_tokens`.
 
-use protocol::{ServerId, WorkspaceId};
+use protocol::ServerId;
 
-use super::model::{InstallToken, TokenId};
+use super::model::InstallToken;
+use crate::access::verbs::ServersEnroll;
+use crate::access::{Columns, Visible};
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError};
 use crate::http::page::Limit;
+use crate::ids::InstallTokenId;
 use crate::secret::TokenDigest;
 use crate::sql;
 
 pub(super) async fn insert(conn: &mut Conn<'_>, token: &InstallToken, digest: TokenDigest) -> Result<(), DbError> {
     conn.query(sql!(
-        "insert into install_tokens (id, workspace_id, token_digest, name, labels, server_id, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        "insert into install_tokens (id, workspace_id, token_digest, name, labels, server_id, created_at, expires_at,
+                                     project_id, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
     ))
     .bind(token.id.to_string())
     .bind(token.workspace_id.to_string())
@@ -22,22 +26,19 @@ pub(super) async fn insert(conn: &mut Conn<'_>, token: &InstallToken, digest: To
     .bind(token.server_id.clone())
     .bind(token.created_at)
     .bind(token.expires_at)
+    .bind(token.project_id)
+    .bind(token.created_by.clone())
     .execute()
     .await?;
     Ok(())
 }
 
-pub(super) async fn by_id(
-    conn: &mut Conn<'_>,
-    workspace_id: WorkspaceId,
-    id: TokenId,
-) -> Result<Option<InstallToken>, DbError> {
+pub(super) async fn by_id(conn: &mut Conn<'_>, id: InstallTokenId) -> Result<Option<InstallToken>, DbError> {
     conn.query(sql!(
-        "select id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
+        "select id, workspace_id, project_id, created_by, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
                 registered_server_id
-         from install_tokens where workspace_id = $1 and id = $2"
+         from install_tokens where id = $1"
     ))
-    .bind(workspace_id.to_string())
     .bind(id.to_string())
     .fetch_optional()
     .await
@@ -46,27 +47,26 @@ pub(super) async fn by_id(
 /// Newest first, before `before`.
 pub(super) async fn list(
     conn: &mut Conn<'_>,
-    workspace_id: WorkspaceId,
-    before: Option<TokenId>,
+    visible: &Visible<ServersEnroll>,
+    before: Option<InstallTokenId>,
     limit: Limit,
 ) -> Result<Vec<InstallToken>, DbError> {
-    conn.query(sql!(
-        "select id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
+    let text = sql!(
+        "select id, workspace_id, project_id, created_by, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
                 registered_server_id
          from install_tokens
-         where workspace_id = $1 and (cast($2 as text) is null or id < $2)
+         where workspace_id = $1 and (cast($2 as text) is null or id < $2) and {within}
          order by id desc limit $3"
-    ))
-    .bind(workspace_id.to_string())
-    .bind(before.map(|id| id.to_string()))
-    .bind(limit.with_next())
-    .fetch_all()
-    .await
+    );
+    let columns = Columns { project: "project_id", server: "server_id" };
+    let stmt = visible.reach.query(conn, text, columns, 4).bind(visible.actor.workspace_id.to_string());
+    let stmt = stmt.bind(before.map(|id| id.to_string())).bind(limit.with_next());
+    stmt.bind_all(visible.reach.ids()).fetch_all().await
 }
 
 pub(super) async fn by_digest(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<Option<InstallToken>, DbError> {
     conn.query(sql!(
-        "select id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
+        "select id, workspace_id, project_id, created_by, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
                 registered_server_id
          from install_tokens where token_digest = $1"
     ))
@@ -85,7 +85,7 @@ pub(super) async fn claim(
     conn.query(sql!(
         "update install_tokens set used_at = $3, nonce_digest = $2
          where token_digest = $1 and used_at is null and expires_at > $3
-         returning id, workspace_id, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
+         returning id, workspace_id, project_id, created_by, name, labels, server_id, created_at, expires_at, used_at, nonce_digest,
                    registered_server_id"
     ))
     .bind(digest)
@@ -95,7 +95,11 @@ pub(super) async fn claim(
     .await
 }
 
-pub(super) async fn set_registered(conn: &mut Conn<'_>, id: TokenId, server_id: ServerId) -> Result<(), DbError> {
+pub(super) async fn set_registered(
+    conn: &mut Conn<'_>,
+    id: InstallTokenId,
+    server_id: ServerId,
+) -> Result<(), DbError> {
     conn.query(sql!("update install_tokens set registered_server_id = $2 where id = $1"))
         .bind(id.to_string())
         .bind(server_id.to_string())
@@ -105,7 +109,7 @@ pub(super) async fn set_registered(conn: &mut Conn<'_>, id: TokenId, server_id: 
 }
 
 /// Removes a token that nobody used yet.
-pub(super) async fn delete_unused(conn: &mut Conn<'_>, id: TokenId) -> Result<u64, DbError> {
+pub(super) async fn delete_unused(conn: &mut Conn<'_>, id: InstallTokenId) -> Result<u64, DbError> {
     conn.query(sql!("delete from install_tokens where id = $1 and used_at is null"))
         .bind(id.to_string())
         .execute()

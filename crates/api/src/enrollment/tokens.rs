@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use protocol::ServerId;
 use protocol::enroll::INSTALL_TOKEN_PREFIX;
 use serde_json::json;
 
-use super::model::{InstallToken, MintedToken, NewInstallToken, TokenId};
+use super::model::{InstallToken, MintedToken, NewInstallToken};
 use super::{installer, store};
 use crate::access::verbs::ServersEnroll;
-use crate::access::{Authorized, Workspace, authorize};
+use crate::access::{Actor, Authorized, Visible, authorize, in_workspace};
 use crate::audit::Outcome;
-use crate::db::JsonText;
+use crate::db::{IdText, JsonText};
 use crate::error::{Error, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::Hub;
+use crate::projects::Project;
 use crate::secret::{TokenDigest, new_token};
 use crate::servers::{Labels, Name, Server};
 
@@ -23,28 +23,38 @@ const MIN_TTL_S: u32 = 60;
 const MAX_TTL_S: u32 = 86_400;
 
 /// Makes an install token and the line to paste.
-pub(super) async fn mint(
-    hub: &Hub,
-    workspace: Authorized<Workspace, ServersEnroll>,
-    wanted: NewInstallToken,
-) -> Result<MintedToken> {
+pub(super) async fn mint(hub: &Hub, visible: Visible<ServersEnroll>, wanted: NewInstallToken) -> Result<MintedToken> {
     let ttl_s = wanted.ttl_s.unwrap_or(DEFAULT_TTL_S);
     if !(MIN_TTL_S..=MAX_TTL_S).contains(&ttl_s) {
         return Err(Error::invalid_field("ttl_s", format!("must be from {MIN_TTL_S} to {MAX_TTL_S}")));
     }
     let name = wanted.name.map(|name| Name::parse("name", &name)).transpose()?;
     let labels = Labels::parse("labels", wanted.labels)?;
-    let actor = workspace.actor;
-    let server_id = match wanted.server_id {
-        Some(id) => Some(server_to_reconnect(hub, &actor, &id).await?),
-        None => None,
+    let actor = visible.actor;
+    let (project_id, server_id) = match (wanted.server_id, wanted.project_id) {
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid_field("project_id", "must not be given for a server that is there already"));
+        }
+        (Some(id), None) => {
+            let server = server_to_reconnect(hub, &actor, &id).await?;
+            (server.place().project_id, Some(server.id))
+        }
+        (None, Some(id)) => {
+            (Some(authorize::<Project, ServersEnroll>(hub, actor.clone(), id).await?.resource.id), None)
+        }
+        (None, None) => {
+            in_workspace::<ServersEnroll>(hub, actor.clone()).await?;
+            (None, None)
+        }
     };
 
     let secret = new_token(INSTALL_TOKEN_PREFIX, &*hub.random);
     let now = hub.now();
     let token = InstallToken {
-        id: TokenId(hub.ids.uuid()),
-        workspace_id: workspace.resource.id,
+        id: hub.ids.install_token(),
+        workspace_id: actor.workspace_id,
+        project_id: project_id.map(IdText),
+        created_by: actor.user_id().map(|id| id.to_string()),
         name: name.map(|name| name.as_str().to_owned()),
         labels: JsonText(labels),
         server_id: server_id.map(|id| id.to_string()),
@@ -56,7 +66,7 @@ pub(super) async fn mint(
     };
     let mut unit = hub.begin().await?;
     store::insert(&mut unit.conn(), &token, TokenDigest::of(secret.reveal())).await?;
-    let details = json!({ "ttl_s": ttl_s, "server_id": token.server_id });
+    let details = json!({ "ttl_s": ttl_s, "server_id": token.server_id, "project_id": project_id });
     unit.audit(&actor, "install_token.create", token.subject(), Outcome::Ok, details).await?;
     unit.commit().await?;
     Ok(MintedToken {
@@ -68,19 +78,15 @@ pub(super) async fn mint(
     })
 }
 
-/// The workspace's tokens, newest first.
-pub(super) async fn list(
-    hub: &Hub,
-    workspace: &Authorized<Workspace, ServersEnroll>,
-    page: PageQuery,
-) -> Result<Page<InstallToken>> {
+/// The tokens that the caller may use, newest first.
+pub(super) async fn list(hub: &Hub, visible: &Visible<ServersEnroll>, page: PageQuery) -> Result<Page<InstallToken>> {
     let before = page.cursor.map(|cursor| cursor.key::<String>()).transpose()?;
     let before = before
         .map(|id| id.parse())
         .transpose()
         .map_err(|_| Error::bad_request("the cursor is not one of this list"))?;
     let mut session = hub.db.read().await?;
-    let rows = store::list(&mut session.conn(), workspace.resource.id, before, page.limit).await?;
+    let rows = store::list(&mut session.conn(), visible, before, page.limit).await?;
     let (data, next_cursor) = cut(rows, page.limit, |token| token.id.to_string())?;
     Ok(Page { data, next_cursor })
 }
@@ -96,8 +102,8 @@ pub(super) async fn withdraw(hub: &Hub, token: Authorized<InstallToken, ServersE
     unit.commit().await
 }
 
-async fn server_to_reconnect(hub: &Hub, actor: &crate::access::Actor, id: &str) -> Result<ServerId> {
+async fn server_to_reconnect(hub: &Hub, actor: &Actor, id: &str) -> Result<Server> {
     let id = id.parse().map_err(|_| Error::invalid_field("server_id", "must be the id of a server"))?;
     let server = authorize::<Server, ServersEnroll>(hub, actor.clone(), id).await?;
-    Ok(server.resource.id)
+    Ok(server.resource)
 }

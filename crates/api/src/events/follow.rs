@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::{Stream, stream};
-use protocol::WorkspaceId;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::model::{Position, Recorded, StreamEvent, StreamStart};
+use super::sight::Sight;
 use super::store;
+use crate::access::Actor;
 use crate::error::Result;
 use crate::http::sse;
 use crate::hub::App;
@@ -21,12 +22,13 @@ const BATCH: i64 = 200;
 /// not kept any more: whoever follows must read everything again.
 pub(super) async fn follow(
     hub: App,
-    workspace_id: WorkspaceId,
+    actor: &Actor,
     resume: Option<&str>,
 ) -> Result<impl Stream<Item = sse::Event> + Send + use<>> {
     // Subscribed before the table is looked at: a change is in one of the two, and numbers tell when it is in both.
     let changes = hub.bus.subscribe();
-    let head = store::head(&mut hub.db.read().await?.conn(), workspace_id).await?;
+    let sight = Sight::of(actor);
+    let head = store::head(&mut hub.db.read().await?.conn(), sight.workspace_id).await?;
     let kept = |position: &Position| (head.pruned_seq..=head.seq).contains(position);
     let resumed = resume.map(|id| Position::parse(id).filter(kept));
     let last = resumed.flatten().unwrap_or(head.seq);
@@ -34,7 +36,7 @@ pub(super) async fn follow(
     if resumed == Some(None) {
         ready.push_back(start("reset", last)?);
     }
-    let follower = Follower { hub, workspace_id, changes, last, known: head.seq, ready };
+    let follower = Follower { hub, sight, changes, last, known: head.seq, ready };
     Ok(stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((event, follower))
@@ -43,7 +45,7 @@ pub(super) async fn follow(
 
 struct Follower {
     hub: App,
-    workspace_id: WorkspaceId,
+    sight: Sight,
     changes: Receiver<Arc<Recorded>>,
     /// Everything up to here was handed out.
     last: Position,
@@ -69,7 +71,7 @@ impl Follower {
 
     async fn read_table(&mut self) -> Result<()> {
         let mut session = self.hub.db.read().await?;
-        let events = store::between(&mut session.conn(), self.workspace_id, self.last, self.known, BATCH).await?;
+        let events = store::between(&mut session.conn(), self.sight.workspace_id, self.last, self.known, BATCH).await?;
         drop(session);
         if events.first().and_then(|event| event.id) != Some(self.last.next()) {
             // The next change is not kept any more.
@@ -79,37 +81,44 @@ impl Follower {
         }
         for event in events {
             self.last = event.id.unwrap_or(self.last);
-            self.ready.push_back(show(&event)?);
+            self.hand_out(&event).await?;
         }
         Ok(())
     }
 
     async fn hear_bus(&mut self) -> Option<Result<()>> {
         match self.changes.recv().await {
-            Ok(recorded) if recorded.change.workspace_id != self.workspace_id => Some(Ok(())),
-            Ok(recorded) => Some(self.take(&recorded)),
+            Ok(recorded) if recorded.change.workspace_id != self.sight.workspace_id => Some(Ok(())),
+            Ok(recorded) => Some(self.take(&recorded).await),
             // Live values are lost; the others are in the table.
             Err(RecvError::Lagged(_)) => Some(self.find_head().await),
             Err(RecvError::Closed) => None,
         }
     }
 
-    fn take(&mut self, recorded: &Recorded) -> Result<()> {
+    async fn take(&mut self, recorded: &Recorded) -> Result<()> {
         match recorded.id {
             // Units of work may announce themselves in another order than they were committed in.
             Some(position) if position > self.last.next() => self.known = self.known.max(position),
             Some(position) if position <= self.last => {}
             Some(position) => {
                 self.last = position;
-                self.ready.push_back(show(&recorded.into())?);
+                self.hand_out(&recorded.into()).await?;
             }
-            None => self.ready.push_back(show(&recorded.into())?),
+            None => self.hand_out(&recorded.into()).await?,
+        }
+        Ok(())
+    }
+
+    async fn hand_out(&mut self, event: &StreamEvent) -> Result<()> {
+        if self.sight.covers(&self.hub, event).await? {
+            self.ready.push_back(show(event)?);
         }
         Ok(())
     }
 
     async fn find_head(&mut self) -> Result<()> {
-        let head = store::head(&mut self.hub.db.read().await?.conn(), self.workspace_id).await?;
+        let head = store::head(&mut self.hub.db.read().await?.conn(), self.sight.workspace_id).await?;
         self.known = self.known.max(head.seq);
         Ok(())
     }

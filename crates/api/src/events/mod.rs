@@ -8,6 +8,7 @@
 mod follow;
 mod model;
 mod routes;
+mod sight;
 mod store;
 mod task;
 #[cfg(test)]

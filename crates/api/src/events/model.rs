@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use protocol::WorkspaceId;
+use protocol::{ServerId, WorkspaceId};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::access::{Node, Place};
 use crate::clock::Timestamp;
 
 /// Something that changed, before it is committed.
@@ -29,6 +30,38 @@ pub struct ChangeSubject {
     pub kind: &'static str,
     /// Its id.
     pub id: String,
+    /// Where it lies. The project may be left out for what is on a server.
+    pub place: Place,
+}
+
+impl ChangeSubject {
+    /// What concerns the workspace as a whole.
+    pub fn new(kind: &'static str, id: &impl ToString) -> Self {
+        Self { kind, id: id.to_string(), place: Place::WORKSPACE }
+    }
+
+    /// A server.
+    #[must_use]
+    pub fn server(id: ServerId) -> Self {
+        Self::new("server", &id).at(Place { project_id: None, server_id: Some(id) })
+    }
+
+    /// The same, there.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+}
+
+/// What one must hold to see changes of such a subject.
+pub(super) fn needed(subject_kind: &str) -> Node {
+    match subject_kind {
+        "server" => Node::ServersRead,
+        "job" | "job_batch" => Node::JobsRead,
+        "install_token" => Node::ServersEnroll,
+        // What is not named here is for those who run the workspace.
+        _ => Node::WorkspaceManage,
+    }
 }
 
 /// A change that was committed, or a live value.
@@ -101,6 +134,9 @@ pub struct StreamEvent {
     /// What the API shows of it.
     #[schema(value_type = Object)]
     pub data: Value,
+    /// Where it lies.
+    #[serde(skip)]
+    pub place: Place,
 }
 
 /// The thing that changed.
@@ -117,7 +153,8 @@ impl From<&Recorded> for StreamEvent {
     fn from(recorded: &Recorded) -> Self {
         let Recorded { id, at, change } = recorded;
         let subject = StreamSubject { kind: change.subject.kind.to_owned(), id: change.subject.id.clone() };
-        Self { id: *id, at: *at, kind: change.kind.to_owned(), subject, data: change.data.clone() }
+        let place = change.subject.place;
+        Self { id: *id, at: *at, kind: change.kind.to_owned(), subject, data: change.data.clone(), place }
     }
 }
 

@@ -8,8 +8,8 @@ use utoipa_axum::routes;
 
 use super::follow::follow;
 use super::model::StreamEvent;
+use crate::access::Visible;
 use crate::access::verbs::EventsRead;
-use crate::access::{Authorized, Workspace};
 use crate::error::Result;
 use crate::http::sse;
 use crate::hub::App;
@@ -34,11 +34,7 @@ pub fn routes() -> OpenApiRouter<App> {
         (status = 200, description = "The stream", content_type = "text/event-stream", body = StreamEvent),
     )
 )]
-async fn events_follow(
-    State(hub): State<App>,
-    workspace: Authorized<Workspace, EventsRead>,
-    headers: HeaderMap,
-) -> Result<Response> {
-    let events = follow(App::clone(&hub), workspace.resource.id, sse::last_event_id(&headers)).await?;
-    sse::respond(&hub, &workspace.actor, events)
+async fn events_follow(State(hub): State<App>, visible: Visible<EventsRead>, headers: HeaderMap) -> Result<Response> {
+    let events = follow(App::clone(&hub), &visible.actor, sse::last_event_id(&headers)).await?;
+    sse::respond(&hub, &visible.actor, events)
 }

@@ -1,12 +1,14 @@
 //! The tables `events` and `event_heads`.
 
-use protocol::WorkspaceId;
+use protocol::{ServerId, WorkspaceId};
 use serde_json::Value;
 use sqlx::FromRow;
 
 use super::model::{Change, Position, StreamEvent, StreamSubject};
+use crate::access::Place;
 use crate::clock::Timestamp;
-use crate::db::{Conn, DbError, JsonText};
+use crate::db::{Conn, DbError, IdText, JsonText};
+use crate::ids::ProjectId;
 use crate::sql;
 
 /// How far a workspace's numbers go.
@@ -26,6 +28,8 @@ struct Row {
     subject_kind: String,
     subject_id: String,
     data: JsonText<Value>,
+    project_id: Option<IdText<ProjectId>>,
+    server_id: Option<IdText<ServerId>>,
 }
 
 /// Takes `count` numbers; the last of them.
@@ -50,8 +54,8 @@ pub(super) async fn insert(
     change: &Change,
 ) -> Result<(), DbError> {
     conn.query(sql!(
-        "insert into events (workspace_id, seq, at, kind, subject_kind, subject_id, data)
-         values ($1, $2, $3, $4, $5, $6, $7)"
+        "insert into events (workspace_id, seq, at, kind, subject_kind, subject_id, data, project_id, server_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     ))
     .bind(change.workspace_id.to_string())
     .bind(position)
@@ -60,6 +64,8 @@ pub(super) async fn insert(
     .bind(change.subject.kind.to_owned())
     .bind(change.subject.id.clone())
     .bind(JsonText(change.data.clone()))
+    .bind(change.subject.place.project_id.map(IdText))
+    .bind(change.subject.place.server_id.map(IdText))
     .execute()
     .await?;
     Ok(())
@@ -84,7 +90,7 @@ pub(super) async fn between(
 ) -> Result<Vec<StreamEvent>, DbError> {
     let rows: Vec<Row> = conn
         .query(sql!(
-            "select seq, at, kind, subject_kind, subject_id, data from events
+            "select seq, at, kind, subject_kind, subject_id, data, project_id, server_id from events
              where workspace_id = $1 and seq > $2 and seq <= $3
              order by seq limit $4"
         ))
@@ -139,6 +145,7 @@ pub(super) async fn prune(conn: &mut Conn<'_>, workspace_id: &str, last: Positio
 impl Row {
     fn into_event(self) -> StreamEvent {
         let subject = StreamSubject { kind: self.subject_kind, id: self.subject_id };
-        StreamEvent { id: Some(self.seq), at: self.at, kind: self.kind, subject, data: self.data.0 }
+        let place = Place { project_id: self.project_id.map(|id| id.0), server_id: self.server_id.map(|id| id.0) };
+        StreamEvent { id: Some(self.seq), at: self.at, kind: self.kind, subject, data: self.data.0, place }
     }
 }

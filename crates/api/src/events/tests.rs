@@ -5,11 +5,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use protocol::WorkspaceId;
+use protocol::{ServerId, WorkspaceId};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Change, ChangeSubject, announce_live, store, task};
+use crate::access::Place;
 use crate::hub::App;
 use crate::testing::{Client, TestHub};
 
@@ -80,7 +81,7 @@ fn change(workspace_id: WorkspaceId, number: i64) -> Change {
     Change {
         workspace_id,
         kind: "test.changed",
-        subject: ChangeSubject { kind: "thing", id: format!("thing-{number}") },
+        subject: ChangeSubject::new("thing", &format!("thing-{number}")),
         data: json!({ "number": number }),
     }
 }
@@ -326,6 +327,94 @@ async fn streams_end_with_their_session() {
         assert_eq!(theirs.next().await, None);
         commit(&test.hub, workspace_of(&owner).await, [1]).await;
         assert_eq!(mine.numbers(1).await, [1]);
+    }
+}
+
+#[tokio::test]
+async fn streams_end_when_rights_change_or_the_session_acts_elsewhere() {
+    for test in TestHub::each_engine().await {
+        let owner = test.owner().await;
+        let everywhere = json!({ "type": "workspace" });
+        let member = test.member(&owner, "ann@example.org", json!({ "role": "operator" }), everywhere.clone()).await;
+        let id = member.get("/v1/auth/session").await.json()["user"]["id"].as_str().unwrap().to_owned();
+        let path = format!("/v1/team/members/{id}");
+        let mut stream = Reader::open(&member, None).await;
+        stream.take("hello").await;
+        let grants = json!({ "grants": [{ "granted": { "role": "viewer" }, "scope": everywhere }] });
+        assert_eq!(owner.put(&format!("{path}/grants"), grants).await.status, StatusCode::OK);
+        assert_eq!(stream.next().await, None, "other rights");
+
+        // Somebody of two workspaces looks at one at a time.
+        let stranger = test.stranger().await;
+        let invite =
+            json!({ "email": "ann@example.org", "granted": { "role": "viewer" }, "scope": { "type": "workspace" } });
+        let invite = stranger.post("/v1/team/invites", invite).await.json();
+        let accepted = json!({ "token": invite["token"], "password": crate::testing::OWNER_PASSWORD });
+        let elsewhere = test.anonymous();
+        assert_eq!(elsewhere.post("/v1/invites/accept", accepted).await.status, StatusCode::OK);
+        let mut stream = Reader::open(&elsewhere, None).await;
+        stream.take("hello").await;
+        let home = json!({ "workspace_id": workspace_of(&owner).await });
+        assert_eq!(elsewhere.patch("/v1/auth/session", home).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(stream.next().await, None, "another workspace");
+
+        let mut stream = Reader::open(&member, None).await;
+        stream.take("hello").await;
+        assert_eq!(owner.delete(&path).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(stream.next().await, None, "no member any more");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_shows_what_its_follower_may_see_and_nothing_else() {
+    for test in TestHub::each_engine().await {
+        let owner = test.owner().await;
+        let workspace = workspace_of(&owner).await;
+        let shop = owner.post("/v1/projects", json!({ "name": "Shop" })).await.json();
+        let mut servers = Vec::new();
+        for name in ["mine", "other"] {
+            servers.push(crate::jobs::tests::support::add_server(&test.hub, workspace, name).await.server_id);
+        }
+        let scope = |kind: &str, id: &str| json!({ "type": kind, "id": id });
+        let customer = json!({ "role": "customer" });
+        let customer = test.member(&owner, "c@example.org", customer, scope("server", &servers[0].to_string())).await;
+        let shop_id = shop["id"].as_str().unwrap();
+        let of_project =
+            test.member(&owner, "p@example.org", json!({ "role": "viewer" }), scope("project", shop_id)).await;
+        let mut streams = [Reader::open(&customer, None).await, Reader::open(&of_project, None).await];
+        for stream in &mut streams {
+            stream.take("hello").await;
+        }
+        let say = async |subject: ChangeSubject, number: i64| {
+            let mut unit = test.hub.begin().await.unwrap();
+            unit.announce(Change { subject, ..change(workspace, number) });
+            unit.commit().await.unwrap();
+        };
+        let job = |server: ServerId| {
+            ChangeSubject::new("job", &test.hub.ids.job()).at(Place { project_id: None, server_id: Some(server) })
+        };
+        say(ChangeSubject::new("thing", &1), 1).await;
+        say(ChangeSubject::server(servers[1]), 2).await;
+        say(job(servers[0]), 3).await;
+        say(ChangeSubject::server(servers[0]), 4).await;
+        assert_eq!(streams[0].numbers(1).await, [4], "its server, and no job of it");
+
+        let path = format!("/v1/servers/{}", servers[1]);
+        assert_eq!(owner.patch(&path, json!({ "project_id": shop_id })).await.status, StatusCode::OK);
+        // Whoever may see a server now may see what it did before.
+        assert_eq!(streams[1].numbers(1).await, [2]);
+        assert_eq!(streams[1].take("server.updated").await.data["subject"]["id"], json!(servers[1]));
+        say(job(servers[0]), 5).await;
+        say(job(servers[1]), 6).await;
+        say(ChangeSubject::server(servers[0]), 7).await;
+        assert_eq!(streams[1].numbers(1).await, [6], "what is in the project");
+        assert_eq!(streams[0].numbers(1).await, [7]);
+        // The same when it is read from the table.
+        let mut resumed = Reader::open(&customer, Some("0")).await;
+        resumed.take("hello").await;
+        let first = resumed.next().await.unwrap();
+        assert_eq!((first.kind.as_str(), &first.data["subject"]["id"]), ("server.created", &json!(servers[0])));
+        assert_eq!(resumed.numbers(2).await, [4, 7]);
     }
 }
 

@@ -65,6 +65,7 @@ pub async fn enroll(hub: &App, workspace_id: WorkspaceId, name: &str) -> Enrolle
         workspace_id,
         name: Name::parse("name", name).expect("a name"),
         labels: Labels::default(),
+        project_id: None,
         token: TokenDigest::of(token.reveal()),
         machine_id_hash: Hex([5; 32]),
     };

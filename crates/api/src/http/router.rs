@@ -8,7 +8,9 @@ use utoipa_axum::routes;
 use super::{assets, docs, health, openapi, pipeline};
 use crate::error::{Error, ErrorCode};
 use crate::hub::App;
-use crate::{audit, auth, enrollment, events, gateway, job_batches, jobs, metrics, operators, servers};
+use crate::{
+    api_keys, audit, auth, enrollment, events, gateway, job_batches, jobs, metrics, operators, projects, servers, team,
+};
 
 /// The whole hub as one service.
 pub fn router(app: App) -> Router {
@@ -31,6 +33,7 @@ pub(super) fn api() -> OpenApiRouter<App> {
         .routes(routes!(openapi::openapi_get))
         .merge(health::routes())
         .merge(auth::routes())
+        .merge(api_keys::routes())
         .merge(audit::routes())
         .merge(enrollment::routes())
         .merge(events::routes())
@@ -39,5 +42,7 @@ pub(super) fn api() -> OpenApiRouter<App> {
         .merge(jobs::routes())
         .merge(metrics::routes())
         .merge(operators::routes())
+        .merge(projects::routes())
         .merge(servers::routes())
+        .merge(team::routes())
 }

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use protocol::{BatchId, UserId};
+use protocol::BatchId;
 
 use super::model::{Batch, BatchState, Counts};
 use super::{change, record, store};
 use crate::access::verbs::{JobsCancel, ServersExec};
-use crate::access::{Actor, Node, authorize};
-use crate::error::{ErrorCode, Result};
+use crate::access::{self, Actor, Node, Rights, authorize};
+use crate::api_keys;
+use crate::error::{Error, ErrorCode, Result};
 use crate::hub::App;
 use crate::jobs::{self, Job, NewJob, SecretEnv};
 use crate::servers::Server;
-use crate::workspaces;
 
 /// Jobs that are begun before the batch is looked at again: it may have to stop.
 const AT_ONCE: i64 = 50;
@@ -113,7 +113,8 @@ async fn begin_due(app: &App, batch: Batch) -> Result<bool> {
     if due.is_empty() {
         return Ok(false);
     }
-    if !creator_still_may(app, &batch).await? {
+    let rights = rights_of_creator(app, &batch).await?;
+    if !rights.anywhere().contains(Node::ServersExec) {
         let name = &batch.created_by.name;
         halt(app, &batch, format!("{name}, who started it, may not run commands here any more")).await?;
         return Ok(false);
@@ -121,7 +122,11 @@ async fn begin_due(app: &App, batch: Batch) -> Result<bool> {
     for server_id in &due {
         let actor = Actor::system(batch.workspace_id);
         let made = match authorize::<Server, ServersExec>(app, actor, *server_id).await {
-            Ok(server) => jobs::create_for_batch(app, server, new_job(&batch)).await,
+            Ok(server) if rights.allow(Node::ServersExec, server.resource.place()) => {
+                jobs::create_for_batch(app, server, new_job(&batch)).await
+            }
+            // Taken from its maker, or moved out of their reach.
+            Ok(_) => Err(Error::not_found("server")),
             Err(error) => Err(error),
         };
         match made {
@@ -152,14 +157,19 @@ fn new_job(batch: &Batch) -> NewJob {
 }
 
 /// A batch goes on for hours; whoever lost the right meanwhile must not go on using it.
-async fn creator_still_may(app: &App, batch: &Batch) -> Result<bool> {
-    if batch.created_by.kind != "user" {
-        return Ok(true);
-    }
-    let Ok(user_id) = batch.created_by.id.parse::<UserId>() else { return Ok(false) };
+async fn rights_of_creator(app: &App, batch: &Batch) -> Result<Rights> {
     let mut session = app.db.read().await?;
-    let role = workspaces::role(&mut session.conn(), batch.workspace_id, user_id).await?;
-    Ok(role.allows(Node::ServersExec))
+    match batch.created_by.kind.as_str() {
+        "user" => {
+            let Ok(user_id) = batch.created_by.id.parse() else { return Ok(Rights::none()) };
+            Ok(access::rights_of(&mut session.conn(), batch.workspace_id, user_id).await?)
+        }
+        "api_key" => {
+            let Ok(key_id) = batch.created_by.id.parse() else { return Ok(Rights::none()) };
+            api_keys::rights(&mut session.conn(), key_id, app.now()).await
+        }
+        _ => Ok(Rights::everything()),
+    }
 }
 
 async fn halt(app: &App, before: &Batch, message: String) -> Result<()> {

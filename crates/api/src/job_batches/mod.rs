@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub use task::{reconcile, spawn};
 
 use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
-use crate::access::{Actor, Authorized, Workspace};
+use crate::access::{self, Actor, Authorized, Node, Visible};
 use crate::audit::{Outcome, Subject};
 use crate::background::Wake;
 use crate::db::Conn;
@@ -29,7 +29,7 @@ use crate::events::{Change, ChangeSubject};
 use crate::http::page::{Cursor, Limit, cut};
 use crate::hub::{App, Hub, Unit};
 use crate::jobs::CreatedBy;
-use crate::servers;
+use crate::servers::{self, Selected};
 use input::NewBatch;
 use model::{Batch, BatchState, BatchView, Counts, Place, PlaceFilter};
 
@@ -60,15 +60,20 @@ pub async fn hold(conn: &mut Conn<'_>, id: BatchId) -> Result<bool> {
 }
 
 /// Makes a batch for the servers that the selector means now. Its first wave begins at once.
-async fn create(app: &App, workspace: Authorized<Workspace, ServersExec>, new: NewBatch) -> Result<Batch> {
-    let Authorized { actor, resource: workspace, .. } = workspace;
+async fn create(app: &App, visible: Visible<ServersExec>, new: NewBatch) -> Result<Batch> {
+    let Visible { actor, reach, .. } = visible;
     let mut unit = app.begin().await?;
-    let chosen = servers::select(&mut unit.conn(), workspace.id, &new.selector).await?;
+    let chosen = servers::select(&mut unit.conn(), actor.workspace_id, &reach, &new.selector).await?;
+    let place = common_place(&chosen);
+    if !actor.rights.allow(Node::JobsRead, place) {
+        // Whoever starts a batch must be able to watch and to stop it.
+        return Err(Error::invalid_field("selector", "means servers of several projects; make one batch for each"));
+    }
     let total = chosen.len();
     let waves = new.strategy.waves(total);
     let batch = Batch {
         id: app.ids.batch(),
-        workspace_id: workspace.id,
+        workspace_id: actor.workspace_id,
         definition: new.definition,
         expires_in_s: new.expires_in_s,
         selector: new.selector,
@@ -83,6 +88,7 @@ async fn create(app: &App, workspace: Authorized<Workspace, ServersExec>, new: N
         created_at: app.now(),
         created_by: CreatedBy::from(&actor),
         finished_at: None,
+        place,
     };
     store::insert(&mut unit.conn(), &batch).await?;
     let mut chosen = chosen.into_iter();
@@ -98,6 +104,17 @@ async fn create(app: &App, workspace: Authorized<Workspace, ServersExec>, new: N
     unit.commit().await?;
     app.job_batches.moved();
     Ok(batch)
+}
+
+/// Where a batch lies: on its only server, in the project that all its servers are in, else in the workspace.
+fn common_place(servers: &[Selected]) -> access::Place {
+    match servers {
+        [one] => one.place(),
+        [first, others @ ..] if others.iter().all(|other| other.project_id == first.project_id) => {
+            access::Place { server_id: None, ..first.place() }
+        }
+        _ => access::Place::WORKSPACE,
+    }
 }
 
 /// Begins nothing more until somebody resumes it; jobs that were not sent are taken back.
@@ -169,14 +186,14 @@ async fn edit(
 /// A page of batches, newest first.
 async fn list(
     hub: &Hub,
-    workspace: &Authorized<Workspace, JobsRead>,
+    visible: &Visible<JobsRead>,
     states: &[BatchState],
     cursor: Option<&Cursor>,
     limit: Limit,
 ) -> Result<(Vec<Batch>, Option<Cursor>)> {
     let before = cursor.map(Cursor::key::<String>).transpose()?;
     let mut session = hub.db.read().await?;
-    let batches = store::list(&mut session.conn(), workspace.resource.id, states, before, limit.with_next()).await?;
+    let batches = store::list(&mut session.conn(), visible, states, before, limit.with_next()).await?;
     cut(batches, limit, |batch| batch.id.to_string())
 }
 
@@ -204,7 +221,7 @@ fn change(kind: &'static str, batch: &Batch) -> Result<Change> {
     Ok(Change {
         workspace_id: batch.workspace_id,
         kind,
-        subject: ChangeSubject { kind: "job_batch", id: batch.id.to_string() },
+        subject: ChangeSubject::new("job_batch", &batch.id).at(batch.place),
         data: serde_json::to_value(BatchView::from(batch.clone())).map_err(Error::internal)?,
     })
 }

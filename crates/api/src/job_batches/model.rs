@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::input::SelectorBody;
 use super::store;
-use crate::access::Resource;
+use crate::access::{self, Node, Resource};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, Result};
@@ -128,6 +128,8 @@ pub(super) struct Batch {
     pub(super) created_at: Timestamp,
     pub(super) created_by: CreatedBy,
     pub(super) finished_at: Option<Timestamp>,
+    /// The project that all its servers were in, the one server that it is for.
+    pub(super) place: access::Place,
 }
 
 impl Batch {
@@ -158,10 +160,19 @@ impl Batch {
 
 impl Resource for Batch {
     const WORD: &'static str = "job batch";
+    const READ: Node = Node::JobsRead;
     type Id = BatchId;
 
-    fn load<'c>(conn: &'c mut Conn<'_>, workspace_id: WorkspaceId, id: BatchId) -> BoxFuture<'c, Result<Option<Self>>> {
-        async move { Ok(store::by_id(conn, id).await?.filter(|batch| batch.workspace_id == workspace_id)) }.boxed()
+    fn load<'c>(conn: &'c mut Conn<'_>, _workspace: WorkspaceId, id: BatchId) -> BoxFuture<'c, Result<Option<Self>>> {
+        async move { Ok(store::by_id(conn, id).await?) }.boxed()
+    }
+
+    fn workspace_id(&self) -> WorkspaceId {
+        self.workspace_id
+    }
+
+    fn place<'c>(&'c self, _conn: &'c mut Conn<'_>) -> BoxFuture<'c, Result<access::Place>> {
+        async { Ok(self.place) }.boxed()
     }
 }
 

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::input::Body;
 use super::model::{Batch, BatchState, BatchView, PlaceFilter, PlaceView};
 use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
-use crate::access::{Authorized, Workspace};
+use crate::access::{Authorized, Visible};
 use crate::error::Result;
 use crate::http::extract::{CommaList, Json, Query};
 use crate::http::page::{Cursor, Limit, Page};
@@ -65,11 +65,11 @@ struct ListQuery {
 )]
 async fn list(
     State(app): State<App>,
-    workspace: Authorized<Workspace, JobsRead>,
+    visible: Visible<JobsRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<BatchView>>> {
     let (batches, next_cursor) =
-        super::list(&app, &workspace, &query.state.0, query.cursor.as_ref(), query.limit).await?;
+        super::list(&app, &visible, &query.state.0, query.cursor.as_ref(), query.limit).await?;
     Ok(Json(Page { data: batches.into_iter().map(BatchView::from).collect(), next_cursor }))
 }
 
@@ -88,10 +88,10 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    workspace: Authorized<Workspace, ServersExec>,
+    visible: Visible<ServersExec>,
     Json(body): Json<Body>,
 ) -> Result<(StatusCode, Json<BatchView>)> {
-    let batch = super::create(&app, workspace, body.parse()?).await?;
+    let batch = super::create(&app, visible, body.parse()?).await?;
     Ok((StatusCode::CREATED, Json(batch.into())))
 }
 

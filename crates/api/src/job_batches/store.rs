@@ -5,8 +5,11 @@ use protocol::{BatchId, JobId, ServerId, WorkspaceId};
 use serde_json::value::RawValue;
 
 use super::model::{Batch, BatchState, Counts, Place, PlaceFilter, PlaceJob, Strategy};
+use crate::access::verbs::JobsRead;
+use crate::access::{self, Columns, Visible};
 use crate::clock::Timestamp;
-use crate::db::{Conn, DbError, JsonText};
+use crate::db::{Conn, DbError, IdText, JsonText, with_list};
+use crate::ids::ProjectId;
 use crate::jobs::{CreatedBy, Definition, JobError};
 use crate::servers::{Selected, Selector};
 use crate::sql;
@@ -45,6 +48,8 @@ struct Row {
     created_by_id: String,
     created_by_name: String,
     finished_at: Option<Timestamp>,
+    project_id: Option<IdText<ProjectId>>,
+    server_id: Option<IdText<ServerId>>,
 }
 
 fn number(value: i64) -> u32 {
@@ -82,6 +87,7 @@ impl From<Row> for Batch {
             created_at: row.created_at,
             created_by: CreatedBy { kind: row.created_by_type, id: row.created_by_id, name: row.created_by_name },
             finished_at: row.finished_at,
+            place: access::Place { project_id: row.project_id.map(|id| id.0), server_id: row.server_id.map(|id| id.0) },
         }
     }
 }
@@ -90,9 +96,9 @@ pub(super) async fn insert(conn: &mut Conn<'_>, batch: &Batch) -> Result<(), DbE
     conn.query(sql!(
         "insert into job_batches (id, workspace_id, kind, args, timeout_s, expires_in_s, limits, exclusive, selector,
              canary, batch_size, batch_percent, max_failures, pause_s, state, forgiven, wave, waves, total, active,
-             succeeded, failed, created_at, created_by_type, created_by_id, created_by_name)
+             succeeded, failed, created_at, created_by_type, created_by_id, created_by_name, project_id, server_id)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, $16, $17, 0, 0, 0, $18, $19,
-             $20, $21)"
+             $20, $21, $22, $23)"
     ))
     .bind(batch.id.to_string())
     .bind(batch.workspace_id.to_string())
@@ -115,6 +121,8 @@ pub(super) async fn insert(conn: &mut Conn<'_>, batch: &Batch) -> Result<(), DbE
     .bind(batch.created_by.kind.clone())
     .bind(batch.created_by.id.clone())
     .bind(batch.created_by.name.clone())
+    .bind(batch.place.project_id.map(IdText))
+    .bind(batch.place.server_id.map(IdText))
     .execute()
     .await?;
     Ok(())
@@ -173,26 +181,26 @@ pub(super) async fn by_id(conn: &mut Conn<'_>, id: BatchId) -> Result<Option<Bat
 /// Newest first.
 pub(super) async fn list(
     conn: &mut Conn<'_>,
-    workspace_id: WorkspaceId,
+    visible: &Visible<JobsRead>,
     states: &[BatchState],
     before: Option<String>,
     limit: i64,
 ) -> Result<Vec<Batch>, DbError> {
     let states = if states.is_empty() { BatchState::ALL.as_slice() } else { states };
+    let text = sql!(
+        "select * from job_batches where workspace_id = $1 and id < $2 and state in ({in}) and {within}
+         order by id desc limit $3"
+    );
+    let columns = Columns { project: "project_id", server: "server_id" };
+    let within = visible.reach.condition(columns, 4 + states.len());
     let rows: Vec<Row> = conn
-        .query_in(
-            sql!(
-                "select * from job_batches where workspace_id = $1 and id < $2 and state in ({in})
-                 order by id desc limit $3"
-            ),
-            4,
-            states.len(),
-        )
-        .bind(workspace_id.to_string())
+        .query_built(with_list(text, 4, states.len()).replace("{within}", &within))
+        .bind(visible.actor.workspace_id.to_string())
         // Greater than every id.
         .bind(before.unwrap_or_else(|| "g".to_owned()))
         .bind(limit)
         .bind_all(states.iter().copied())
+        .bind_all(visible.reach.ids())
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(Batch::from).collect())

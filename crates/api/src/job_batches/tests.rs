@@ -8,7 +8,6 @@ use protocol::job::{CmdBody, EndState};
 use protocol::{Message, ServerId};
 use serde_json::{Value, json};
 
-use crate::access::Role;
 use crate::job_batches;
 use crate::jobs;
 use crate::jobs::tests::support::{Agent, World, add_server, worlds};
@@ -313,11 +312,11 @@ async fn whoever_lost_the_right_does_not_go_on_using_it() {
         let id = fleet.create(json!({ "batch_size": 1 })).await;
         fleet.reconcile().await;
         let mut tx = fleet.world.hub.db.write().await.unwrap();
-        tx.conn().query(sql!("update members set role = $1")).bind(Role::Nobody).execute().await.unwrap();
+        tx.conn().query(sql!("update grants set role = 'nobody'")).execute().await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(fleet.play().await, 1);
         let mut tx = fleet.world.hub.db.write().await.unwrap();
-        tx.conn().query(sql!("update members set role = $1")).bind(Role::Owner).execute().await.unwrap();
+        tx.conn().query(sql!("update grants set role = 'owner'")).execute().await.unwrap();
         tx.commit().await.unwrap();
         let batch = fleet.batch(&id).await;
         assert_eq!((batch["state"].as_str(), counts(&batch)), (Some("halted"), [1, 0, 1, 0]), "{batch}");

@@ -33,7 +33,7 @@ pub use state::State;
 pub use task::{reconcile, spawn};
 
 use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
-use crate::access::{Actor, Authorized, Workspace};
+use crate::access::{Actor, Authorized, Visible};
 use crate::error::{Error, Result};
 use crate::http::page::{self, Cursor, Limit};
 use crate::hub::{App, Hub};
@@ -237,13 +237,13 @@ pub async fn get(hub: &Hub, job: Authorized<Job, JobsRead>) -> Result<Job> {
     Ok(job)
 }
 
-/// Jobs of a workspace, newest first.
+/// Jobs that the caller may see, newest first.
 ///
 /// # Errors
 /// 400 when the cursor is not one of this list.
 async fn list(
     hub: &Hub,
-    workspace: Authorized<Workspace, JobsRead>,
+    visible: Visible<JobsRead>,
     mut filter: Filter,
     cursor: Option<&Cursor>,
     limit: Limit,
@@ -251,7 +251,8 @@ async fn list(
     filter.before = cursor.map(Cursor::key::<i64>).transpose()?;
     let jobs = {
         let mut session = hub.db.read().await?;
-        store::list(&mut session.conn(), workspace.resource.id, &filter, limit.with_next()).await?
+        let workspace = visible.actor.workspace_id;
+        store::list(&mut session.conn(), workspace, &visible.reach, &filter, limit.with_next()).await?
     };
     let (mut jobs, next) = page::cut(jobs, limit, |job| job.position)?;
     for job in &mut jobs {

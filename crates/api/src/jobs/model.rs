@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 
 use super::secrets::SealedEnv;
 use super::store;
-use crate::access::{Actor, Resource};
+use crate::access::{Actor, Node, Place, Resource, Scope};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, ErrorCode, Result};
+use crate::projects;
 
 /// One unit of work on one server.
 #[derive(Debug, Clone)]
@@ -148,10 +149,24 @@ pub struct LogSize {
 
 impl Resource for Job {
     const WORD: &'static str = "job";
+    const READ: Node = Node::JobsRead;
     type Id = JobId;
 
-    fn load<'c>(conn: &'c mut Conn<'_>, workspace_id: WorkspaceId, id: JobId) -> BoxFuture<'c, Result<Option<Self>>> {
-        async move { Ok(store::by_id(conn, id).await?.filter(|job| job.workspace_id == workspace_id)) }.boxed()
+    fn load<'c>(conn: &'c mut Conn<'_>, _workspace: WorkspaceId, id: JobId) -> BoxFuture<'c, Result<Option<Self>>> {
+        async move { Ok(store::by_id(conn, id).await?) }.boxed()
+    }
+
+    fn workspace_id(&self) -> WorkspaceId {
+        self.workspace_id
+    }
+
+    /// That of its server; the jobs of a server that is gone lie in the workspace.
+    fn place<'c>(&'c self, conn: &'c mut Conn<'_>) -> BoxFuture<'c, Result<Place>> {
+        async move {
+            let place = projects::place_of(conn, self.workspace_id, Scope::Server(self.server_id)).await?;
+            Ok(place.unwrap_or(Place::WORKSPACE))
+        }
+        .boxed()
     }
 }
 

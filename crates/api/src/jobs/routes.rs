@@ -17,7 +17,7 @@ use super::model::{Job, JobView};
 use super::signing::SigningView;
 use super::store::Filter;
 use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
-use crate::access::{Authorized, Workspace, authorize};
+use crate::access::{Authorized, Visible, authorize};
 use crate::error::Result;
 use crate::http::extract::{CommaList, Json, Query};
 use crate::http::page::{Cursor, Limit, Page};
@@ -83,12 +83,12 @@ impl FromStr for StateName {
 )]
 async fn list(
     State(app): State<App>,
-    workspace: Authorized<Workspace, JobsRead>,
+    visible: Visible<JobsRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<JobView>>> {
     let states = query.state.0.into_iter().map(|state| state.0).collect();
     let filter = Filter { server_id: query.server_id, batch_id: query.batch_id, states, before: None };
-    let (jobs, next_cursor) = super::list(&app, workspace, filter, query.cursor.as_ref(), query.limit).await?;
+    let (jobs, next_cursor) = super::list(&app, visible, filter, query.cursor.as_ref(), query.limit).await?;
     Ok(Json(Page { data: jobs.into_iter().map(JobView::from).collect(), next_cursor }))
 }
 
@@ -105,10 +105,10 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    workspace: Authorized<Workspace, ServersExec>,
+    visible: Visible<ServersExec>,
     Json(body): Json<Body>,
 ) -> Result<(StatusCode, Json<JobView>)> {
-    let server = authorize::<Server, ServersExec>(&app, workspace.actor, body.server_id).await?;
+    let server = authorize::<Server, ServersExec>(&app, visible.actor, body.server_id).await?;
     let job = super::create(&app, server, body.parse()?).await?;
     Ok((StatusCode::CREATED, Json(job.into())))
 }

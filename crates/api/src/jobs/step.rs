@@ -14,6 +14,7 @@ use super::queue::InFlight;
 use super::state::Session;
 use super::{secrets, sign, store};
 use crate::access::Actor;
+use crate::access::Place;
 use crate::audit::{Outcome, Subject};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -370,7 +371,7 @@ fn change(kind: &'static str, job: &Job) -> Result<Change> {
     Ok(Change {
         workspace_id: job.workspace_id,
         kind,
-        subject: ChangeSubject { kind: "job", id: job.id.to_string() },
+        subject: ChangeSubject::new("job", &job.id).at(Place { project_id: None, server_id: Some(job.server_id) }),
         data: serde_json::to_value(JobView::from(job.clone())).map_err(Error::internal)?,
     })
 }

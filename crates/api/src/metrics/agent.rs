@@ -20,7 +20,7 @@ pub fn heartbeat(hub: &Hub, link: &AgentLink, beat: Heartbeat) {
             Change {
                 workspace_id: link.workspace_id,
                 kind: "server.live",
-                subject: ChangeSubject { kind: "server", id: link.server_id.to_string() },
+                subject: ChangeSubject::server(link.server_id),
                 data,
             },
         ),

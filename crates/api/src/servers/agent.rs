@@ -40,7 +40,7 @@ pub async fn connected(
     let facts = Facts::from(hello);
     let now = hub.now();
     let mut unit = hub.begin().await?;
-    let Some(before) = store::by_id(&mut unit.conn(), link.workspace_id, link.server_id).await? else {
+    let Some(before) = store::by_id(&mut unit.conn(), link.server_id).await? else {
         return Ok(false);
     };
     let row = store::Connected { id: link.server_id, token, facts: facts.clone(), clock_offset_ms, at: now };
@@ -48,7 +48,7 @@ pub async fn connected(
         return Ok(false);
     }
     if (before.facts().as_ref() != Some(&facts) || before.next_token_at.is_some())
-        && let Some(after) = store::by_id(&mut unit.conn(), link.workspace_id, link.server_id).await?
+        && let Some(after) = store::by_id(&mut unit.conn(), link.server_id).await?
     {
         if before.next_token_at.is_some() && after.next_token_at.is_none() {
             let subject = Subject::server(link.server_id, &*link.server_name);
@@ -187,7 +187,7 @@ async fn store_report(hub: &Hub, unit: &mut Unit<'_>, actor: &Actor, server_name
     unit.announce(Change {
         workspace_id: actor.workspace_id,
         kind: "security.event",
-        subject: ChangeSubject { kind: "server", id: report.server_id.to_string() },
+        subject: ChangeSubject::server(report.server_id),
         data: details,
     });
     Ok(())

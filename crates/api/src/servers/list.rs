@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::model::Status;
+use crate::access::Reach;
 use crate::error::{Error, Result};
 use crate::http::page::Cursor;
+use crate::ids::ProjectId;
 
 /// Most labels in one filter.
 pub(super) const MAX_LABELS: usize = 8;
@@ -22,6 +24,8 @@ pub struct Filter {
     pub(super) labels: Vec<String>,
     /// With this text in the name or the host name, folded.
     pub(super) text: String,
+    /// In this project.
+    pub(super) project_id: Option<ProjectId>,
 }
 
 impl Filter {
@@ -46,12 +50,23 @@ impl Filter {
         if text.chars().count() > MAX_TEXT {
             return Err(Error::bad_request(format!("the query parameter q takes {MAX_TEXT} characters at most")));
         }
-        Ok(Self { statuses, labels, text: text.to_lowercase() })
+        Ok(Self { statuses, labels, text: text.to_lowercase(), project_id: None })
     }
 
     /// Whether it lets every server through, whatever its status.
     pub(super) fn is_open(&self) -> bool {
-        self.labels.is_empty() && self.text.is_empty()
+        self.labels.is_empty() && self.text.is_empty() && self.project_id.is_none()
+    }
+
+    /// The same in one project only.
+    #[must_use]
+    pub fn in_project(self, project_id: Option<ProjectId>) -> Self {
+        Self { project_id, ..self }
+    }
+
+    /// Its project as a statement compares it: empty for any.
+    pub(super) fn project(&self) -> String {
+        self.project_id.map(|id| id.to_string()).unwrap_or_default()
     }
 }
 
@@ -139,6 +154,7 @@ impl Totals {
 pub(super) struct PageRequest<'f> {
     pub(super) workspace_id: WorkspaceId,
     pub(super) filter: &'f Filter,
+    pub(super) reach: &'f Reach,
     pub(super) sort: Sort,
     pub(super) after: Option<After>,
     pub(super) rows: i64,

@@ -40,7 +40,7 @@ pub use task::{start, sweep};
 pub use view::{ServerDetail, ServerView};
 
 use crate::access::verbs::{ServersManage, ServersRead};
-use crate::access::{Authorized, Workspace};
+use crate::access::{Actor, Authorized, Node, Place, Scope, Visible};
 use crate::audit::{Outcome, Subject};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -49,8 +49,9 @@ use crate::events::{Change, ChangeSubject};
 use crate::http::etag::{self, IfMatch};
 use crate::http::page::{self, Cursor, Limit};
 use crate::hub::{App, Hub, Unit};
+use crate::ids::ProjectId;
 use crate::secret::TokenDigest;
-use crate::{jobs, metrics};
+use crate::{jobs, metrics, projects};
 
 /// The routes of this slice.
 pub fn routes() -> OpenApiRouter<App> {
@@ -70,10 +71,11 @@ pub async fn register(hub: &Hub, unit: &mut Unit<'_>, new: NewServer) -> Result<
         labels: &new.labels,
         token: new.token,
         machine_id_hash: new.machine_id_hash,
+        project_id: new.project_id,
         registered_at: hub.now(),
     };
     store::insert(&mut unit.conn(), row).await?;
-    let server = store::by_id(&mut unit.conn(), new.workspace_id, id).await?;
+    let server = store::by_id(&mut unit.conn(), id).await?;
     let server = server.ok_or_else(|| Error::not_found("server"))?;
     unit.announce(view::change(hub, "server.created", &server)?);
     Ok(server)
@@ -120,24 +122,24 @@ pub struct Listing {
     pub totals: Totals,
 }
 
-/// Lists servers of the caller's workspace.
+/// Lists servers of the caller's workspace that the caller may see.
 ///
 /// # Errors
 /// 400 when the cursor is not one of this list.
 pub async fn list(
     hub: &Hub,
-    workspace: &Authorized<Workspace, ServersRead>,
+    visible: &Visible<ServersRead>,
     filter: &Filter,
     sort: Sort,
     cursor: Option<&Cursor>,
     limit: Limit,
 ) -> Result<Listing> {
-    let workspace_id = workspace.resource.id;
+    let (workspace_id, reach) = (visible.actor.workspace_id, &visible.reach);
     let after = sort.after(cursor)?;
     let mut session = hub.db.read().await?;
-    let request = list::PageRequest { workspace_id, filter, sort, after, rows: limit.with_next() };
+    let request = list::PageRequest { workspace_id, filter, reach, sort, after, rows: limit.with_next() };
     let rows = store::page::page(&mut session.conn(), request).await?;
-    let totals = store::page::totals(&mut session.conn(), workspace_id, filter).await?;
+    let totals = store::page::totals(&mut session.conn(), workspace_id, filter, reach).await?;
     let (rows, next_cursor) = page::cut(rows, limit, |row| list::After {
         sort: sort.name().to_owned(),
         rank: row.rank,
@@ -154,12 +156,14 @@ pub struct Patch {
     pub name: Option<Name>,
     /// Other labels.
     pub labels: Option<Labels>,
+    /// Another project, or none.
+    pub project_id: Option<Option<ProjectId>>,
 }
 
-/// Changes name or labels.
+/// Changes name, labels or project.
 ///
 /// # Errors
-/// 412 when somebody else changed it since it was read.
+/// 412 when somebody else changed it since it was read; 403 when the actor may not manage both projects.
 pub async fn update(
     hub: &Hub,
     server: Authorized<Server, ServersManage>,
@@ -173,19 +177,42 @@ pub async fn update(
     let name = patch.name.unwrap_or_else(|| Name::stored(&before.name));
     let labels = patch.labels.unwrap_or_else(|| before.labels.0.clone());
     let hostname = before.host.as_ref().map(|host| host.hostname.as_str()).unwrap_or_default();
-    let edited = store::Edited { id: before.id, version: before.version, name: &name, labels: &labels, hostname };
+    let project_id = patch.project_id.unwrap_or(before.place().project_id);
+    if project_id != before.place().project_id {
+        check_move(&mut unit, &actor, &before, project_id).await?;
+    }
+    let edited =
+        store::Edited { id: before.id, version: before.version, name: &name, labels: &labels, project_id, hostname };
     if store::update(&mut unit.conn(), edited).await? == 0 {
         return Err(etag::stale());
     }
     let details = json!({
         "name": { "from": before.name, "to": name.as_str() },
         "labels": { "from": before.labels.0, "to": labels },
+        "project_id": { "from": before.place().project_id, "to": project_id },
     });
     unit.audit(&actor, "server.update", subject(&before), Outcome::Ok, details).await?;
     let after = reload(&mut unit, &before).await?;
     unit.announce(view::change(hub, "server.updated", &after)?);
     unit.commit().await?;
+    if project_id != before.place().project_id {
+        // What somebody may see has changed.
+        hub.http.recheck_streams();
+    }
     Ok(after)
+}
+
+/// A move takes a server out of the hands of some people and puts it into those of others: whoever moves it must be
+/// allowed to manage where it goes and where it comes from.
+async fn check_move(unit: &mut Unit<'_>, actor: &Actor, server: &Server, to: Option<ProjectId>) -> Result<()> {
+    let target = to.map_or(Scope::Workspace, Scope::Project);
+    let target = projects::place_of(&mut unit.conn(), server.workspace_id, target).await?;
+    let target = target.ok_or_else(|| Error::invalid_field("project_id", "names no project of this workspace"))?;
+    let source = Place { server_id: None, ..server.place() };
+    if actor.rights.allow(Node::ProjectsManage, source) && actor.rights.allow(Node::ProjectsManage, target) {
+        return Ok(());
+    }
+    Err(Error::forbidden(Node::ProjectsManage.as_str()))
 }
 
 /// Revokes the agent token and closes the connection. Revoking twice changes nothing.
@@ -203,7 +230,7 @@ pub async fn revoke(hub: &Hub, server: Authorized<Server, ServersManage>) -> Res
     unit.announce(Change {
         workspace_id: after.workspace_id,
         kind: "server.status",
-        subject: ChangeSubject { kind: "server", id: after.id.to_string() },
+        subject: ChangeSubject::server(after.id).at(after.place()),
         data: json!({ "status": after.status, "last_seen_at": after.last_seen_at }),
     });
     unit.announce(view::change(hub, "server.updated", &after)?);
@@ -227,7 +254,7 @@ pub async fn remove(hub: &Hub, server: Authorized<Server, ServersManage>) -> Res
     unit.announce(Change {
         workspace_id: server.workspace_id,
         kind: "server.deleted",
-        subject: ChangeSubject { kind: "server", id: server.id.to_string() },
+        subject: ChangeSubject::server(server.id).at(server.place()),
         data: json!({ "name": server.name }),
     });
     unit.commit().await?;
@@ -259,7 +286,7 @@ fn cut_off(hub: &Hub, id: ServerId) {
 }
 
 async fn reload(unit: &mut Unit<'_>, server: &Server) -> Result<Server> {
-    let found = store::by_id(&mut unit.conn(), server.workspace_id, server.id).await?;
+    let found = store::by_id(&mut unit.conn(), server.id).await?;
     found.ok_or_else(|| Error::not_found("server"))
 }
 

@@ -11,10 +11,11 @@ use utoipa::ToSchema;
 
 use super::facts::{AgentFacts, Facts, HostFacts, PolicyFacts};
 use super::store;
-use crate::access::Resource;
+use crate::access::{Node, Place, Resource};
 use crate::clock::Timestamp;
-use crate::db::{Conn, JsonText};
+use crate::db::{Conn, IdText, JsonText};
 use crate::error::{Error, Result};
+use crate::ids::ProjectId;
 use crate::secret::TokenDigest;
 
 /// Longest name, characters.
@@ -33,6 +34,8 @@ pub struct Server {
     /// Whose it is.
     #[sqlx(try_from = "String")]
     pub workspace_id: WorkspaceId,
+    /// The project that it is in.
+    pub project_id: Option<IdText<ProjectId>>,
     /// Name to show.
     pub name: String,
     /// Labels to find it by.
@@ -66,6 +69,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// Where it lies.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { project_id: self.project_id.map(|id| id.0), server_id: Some(self.id) }
+    }
+
     /// Whether the host asks for an operator's signature on jobs of this tier, as far as the hub knows.
     #[must_use]
     pub fn requires_signature(&self, tier: Tier) -> bool {
@@ -89,14 +98,19 @@ impl Server {
 
 impl Resource for Server {
     const WORD: &'static str = "server";
+    const READ: Node = Node::ServersRead;
     type Id = ServerId;
 
-    fn load<'c>(
-        conn: &'c mut Conn<'_>,
-        workspace_id: WorkspaceId,
-        id: ServerId,
-    ) -> BoxFuture<'c, Result<Option<Self>>> {
-        async move { Ok(store::by_id(conn, workspace_id, id).await?) }.boxed()
+    fn load<'c>(conn: &'c mut Conn<'_>, _workspace: WorkspaceId, id: ServerId) -> BoxFuture<'c, Result<Option<Self>>> {
+        async move { Ok(store::by_id(conn, id).await?) }.boxed()
+    }
+
+    fn workspace_id(&self) -> WorkspaceId {
+        self.workspace_id
+    }
+
+    fn place<'c>(&'c self, _conn: &'c mut Conn<'_>) -> BoxFuture<'c, Result<Place>> {
+        async { Ok(Self::place(self)) }.boxed()
     }
 }
 
@@ -144,6 +158,8 @@ pub struct NewServer {
     pub name: Name,
     /// Labels to find it by.
     pub labels: Labels,
+    /// The project that it will be in.
+    pub project_id: Option<ProjectId>,
     /// Digest of the agent token that it was given.
     pub token: TokenDigest,
     /// Digest of the machine id, to recognise a machine that enrols twice.

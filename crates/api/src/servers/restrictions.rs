@@ -63,7 +63,7 @@ pub async fn operators_of(
     workspace_id: WorkspaceId,
     id: ServerId,
 ) -> Result<Vec<OperatorKeyFacts>> {
-    let server = store::by_id(conn, workspace_id, id).await?;
+    let server = store::by_id(conn, id).await?.filter(|server| server.workspace_id == workspace_id);
     Ok(server.and_then(|server| server.policy).map(|policy| policy.0.operators).unwrap_or_default())
 }
 
@@ -81,7 +81,7 @@ pub(super) fn tell(app: &App, link: AgentLink) {
 async fn bring_up_to_date(hub: &Hub, link: &AgentLink) -> Result<()> {
     let server = {
         let mut session = hub.db.read().await?;
-        store::by_id(&mut session.conn(), link.workspace_id, link.server_id).await?
+        store::by_id(&mut session.conn(), link.server_id).await?
     };
     let Some(server) = server.filter(|server| !server.restrictions_in_force()) else { return Ok(()) };
     let body = RestrictBody {
@@ -95,7 +95,7 @@ async fn bring_up_to_date(hub: &Hub, link: &AgentLink) -> Result<()> {
     let summary: PolicySummary = serde_json::from_value(summary).map_err(Error::internal)?;
     let mut unit = hub.begin().await?;
     store::set_policy(&mut unit.conn(), server.id, PolicyFacts::from(&summary)).await?;
-    if let Some(after) = store::by_id(&mut unit.conn(), link.workspace_id, link.server_id).await? {
+    if let Some(after) = store::by_id(&mut unit.conn(), link.server_id).await? {
         unit.announce(view::change(hub, "server.updated", &after)?);
     }
     unit.commit().await

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use protocol::policy::Rules;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,12 +19,13 @@ use super::model::{Labels, Name, Server, Status};
 use super::view::{ServerDetail, ServerView};
 use super::{Listing, Patch};
 use crate::access::verbs::{ServersManage, ServersRead};
-use crate::access::{Authorized, Workspace};
+use crate::access::{Authorized, Visible};
 use crate::error::{Error, Result};
 use crate::http::etag::{self, IfMatch};
 use crate::http::extract::{CommaList, Json, Query};
 use crate::http::page::{Cursor, Limit};
 use crate::hub::App;
+use crate::ids::ProjectId;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -50,6 +51,9 @@ struct ListQuery {
     label: Vec<String>,
     /// With this text in the name or the host name only.
     q: Option<String>,
+    /// In this project only.
+    #[param(value_type = Option<uuid::Uuid>)]
+    project_id: Option<ProjectId>,
     /// In which order.
     #[serde(default)]
     #[param(inline, required = false)]
@@ -112,13 +116,13 @@ struct ServerList {
 )]
 async fn list(
     State(hub): State<App>,
-    workspace: Authorized<Workspace, ServersRead>,
+    visible: Visible<ServersRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ServerList>> {
-    let filter = Filter::parse(query.status.0, query.label, query.q.as_deref())?;
+    let filter = Filter::parse(query.status.0, query.label, query.q.as_deref())?.in_project(query.project_id);
     let cursor = query.cursor.as_ref();
     let Listing { servers, next_cursor, totals } =
-        super::list(&hub, &workspace, &filter, query.sort, cursor, query.limit).await?;
+        super::list(&hub, &visible, &filter, query.sort, cursor, query.limit).await?;
     let with_spark = query.include.0.contains(&Include::Spark);
     let show = |server: &Server| {
         let view = ServerView::new(&hub, server);
@@ -152,9 +156,18 @@ struct PatchBody {
     name: Option<String>,
     /// Other labels, instead of all it has.
     labels: Option<BTreeMap<String, String>>,
+    /// Another project; null for none. Needs `projects.manage` where it is and where it goes.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    project_id: Option<Option<ProjectId>>,
 }
 
-/// Change name or labels.
+/// Tells a null from a field that is not there.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Change name, labels or project.
 #[utoipa::path(
     patch,
     path = "/v1/servers/{id}",
@@ -175,7 +188,7 @@ async fn update(
 ) -> Result<(HeaderMap, Json<ServerView>)> {
     let name = body.name.map(|name| Name::parse("name", &name)).transpose()?;
     let labels = body.labels.map(|labels| Labels::parse("labels", labels)).transpose()?;
-    let server = super::update(&hub, server, Patch { name, labels }, if_match).await?;
+    let server = super::update(&hub, server, Patch { name, labels, project_id: body.project_id }, if_match).await?;
     Ok((tagged(server.version)?, Json(ServerView::new(&hub, &server))))
 }
 

@@ -69,7 +69,7 @@ async fn announce(hub: &Hub, transitions: &[Transition]) -> Result<()> {
         unit.announce(Change {
             workspace_id,
             kind: "server.status",
-            subject: ChangeSubject { kind: "server", id: server_id.to_string() },
+            subject: ChangeSubject::server(server_id),
             data: json!({ "status": status, "last_seen_at": last_seen_at }),
         });
     }

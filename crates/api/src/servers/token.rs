@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use protocol::ServerId;
 use protocol::enroll::{AGENT_TOKEN_PREFIX, Token};
 use protocol::request::{TOKEN_ROTATE, TokenRotate};
-use protocol::{ServerId, WorkspaceId};
 use serde_json::json;
 
 use super::model::Server;
@@ -56,7 +56,7 @@ pub(super) async fn replace_old(app: &App) -> Result<()> {
     };
     for (workspace_id, server_id) in due {
         if let Some(link) = app.gateway.link(server_id) {
-            replace(app, &Actor::system(workspace_id), workspace_id, server_id, link).await?;
+            replace(app, &Actor::system(workspace_id), server_id, link).await?;
         }
     }
     Ok(())
@@ -73,23 +73,17 @@ pub(super) async fn rotate(app: &App, server: Authorized<Server, ServersManage>)
                        it is online, or make an install token for it";
         return Err(Error::new(ErrorCode::ServerOffline, message));
     };
-    replace(app, &actor, server.workspace_id, server.id, link).await
+    replace(app, &actor, server.id, link).await
 }
 
-async fn replace(
-    app: &App,
-    actor: &Actor,
-    workspace_id: WorkspaceId,
-    server_id: ServerId,
-    link: AgentLink,
-) -> Result<Server> {
+async fn replace(app: &App, actor: &Actor, server_id: ServerId, link: AgentLink) -> Result<Server> {
     let token = new_token(AGENT_TOKEN_PREFIX, app.random.as_ref());
     let mut unit = app.begin().await?;
     let digest = TokenDigest::of(token.reveal());
     if store::set_next_token(&mut unit.conn(), server_id, digest, app.now()).await? == 0 {
         return Err(Error::conflict("this server is revoked and has no token that could be replaced"));
     }
-    let server = store::by_id(&mut unit.conn(), workspace_id, server_id).await?;
+    let server = store::by_id(&mut unit.conn(), server_id).await?;
     let server = server.ok_or_else(|| Error::not_found("server"))?;
     unit.audit(actor, "server.rotate_token", subject(&server), Outcome::Ok, json!({})).await?;
     let after = reload(&mut unit, &server).await?;

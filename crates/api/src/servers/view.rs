@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::events::{Change, ChangeSubject};
 use crate::hub::Hub;
+use crate::ids::ProjectId;
 use crate::metrics::{self, Detail, Live, Spark};
 
 /// A server.
@@ -25,7 +26,7 @@ pub struct ServerView {
     pub name: String,
     /// The project it belongs to.
     #[schema(required, value_type = Option<String>, format = Uuid)]
-    pub project_id: Option<ServerId>,
+    pub project_id: Option<ProjectId>,
     /// Labels to find it by.
     pub labels: BTreeMap<String, String>,
     /// Whether it can be reached.
@@ -123,7 +124,7 @@ impl ServerView {
         Self {
             id: server.id,
             name: server.name.clone(),
-            project_id: None,
+            project_id: server.place().project_id,
             labels: server.labels.as_map().clone(),
             status: server.status,
             maintenance: false,
@@ -160,7 +161,7 @@ pub(super) fn change(hub: &Hub, kind: &'static str, server: &Server) -> Result<C
     Ok(Change {
         workspace_id: server.workspace_id,
         kind,
-        subject: ChangeSubject { kind: "server", id: server.id.to_string() },
+        subject: ChangeSubject::server(server.id).at(server.place()),
         data: serde_json::to_value(ServerView::new(hub, server)).map_err(Error::internal)?,
     })
 }

@@ -3,7 +3,6 @@
 use protocol::{UserId, WorkspaceId};
 
 use super::model::Workspace;
-use crate::access::Role;
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError};
 use crate::sql;
@@ -18,21 +17,8 @@ pub(super) async fn insert(conn: &mut Conn<'_>, workspace: &Workspace, at: Times
     Ok(())
 }
 
-pub(super) async fn insert_member(
-    conn: &mut Conn<'_>,
-    workspace: WorkspaceId,
-    user: UserId,
-    role: Role,
-    at: Timestamp,
-) -> Result<(), DbError> {
-    conn.query(sql!("insert into members (workspace_id, user_id, role, created_at) values ($1, $2, $3, $4)"))
-        .bind(workspace.to_string())
-        .bind(user.to_string())
-        .bind(role)
-        .bind(at)
-        .execute()
-        .await?;
-    Ok(())
+pub(super) async fn by_id(conn: &mut Conn<'_>, id: WorkspaceId) -> Result<Option<Workspace>, DbError> {
+    conn.query(sql!("select id, name from workspaces where id = $1")).bind(id.to_string()).fetch_optional().await
 }
 
 pub(super) async fn of_user(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<Workspace>, DbError> {
@@ -49,21 +35,6 @@ pub(super) async fn oldest(conn: &mut Conn<'_>) -> Result<Option<WorkspaceId>, D
     let oldest: Option<Oldest> =
         conn.query(sql!("select id from workspaces order by created_at, id limit 1")).fetch_optional().await?;
     Ok(oldest.map(|oldest| oldest.id))
-}
-
-pub(super) async fn role(conn: &mut Conn<'_>, workspace: WorkspaceId, user: UserId) -> Result<Option<Role>, DbError> {
-    let member: Option<Member> = conn
-        .query(sql!("select role from members where workspace_id = $1 and user_id = $2"))
-        .bind(workspace.to_string())
-        .bind(user.to_string())
-        .fetch_optional()
-        .await?;
-    Ok(member.map(|member| member.role))
-}
-
-#[derive(sqlx::FromRow)]
-struct Member {
-    role: Role,
 }
 
 #[derive(sqlx::FromRow)]

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::model::{CreatedBy, Definition, Job, JobError, LogSize};
 use super::secrets::SealedEnv;
+use crate::access::{Columns, Reach};
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
 use crate::sql;
@@ -253,58 +254,66 @@ pub(in crate::jobs) async fn by_ids(conn: &mut Conn<'_>, ids: &[JobId]) -> Resul
     Ok(jobs)
 }
 
+/// Where a job lies: where its server does.
+const COLUMNS: Columns = Columns { project: "s.project_id", server: "s.id" };
+
 /// Newest first.
 pub(in crate::jobs) async fn list(
     conn: &mut Conn<'_>,
     workspace_id: WorkspaceId,
+    reach: &Reach,
     filter: &Filter,
     limit: i64,
 ) -> Result<Vec<Job>, DbError> {
-    let states = if filter.states.is_empty() { JobState::ALL.to_vec() } else { filter.states.clone() };
-    let before = filter.before.unwrap_or(i64::MAX);
     // One fixed text for each index that can serve the list; a batch has its own.
-    let (text, first, narrowed) = match (filter.server_id, filter.batch_id) {
+    let (text, narrowed) = match (filter.server_id, filter.batch_id) {
         (None, None) => (
             sql!(
-                "select * from jobs where workspace_id = $1 and position < $2 and state in ({in}) \
+                "select * from jobs where workspace_id = $1 and position < $2 and state in ({in}) and {within} \
                  order by position desc limit $3"
             ),
-            4,
             [None, None],
         ),
         (Some(server_id), None) => (
             sql!(
                 "select * from jobs where workspace_id = $1 and position < $2 and server_id = $4 and state in ({in}) \
-                 order by position desc limit $3"
+                 and {within} order by position desc limit $3"
             ),
-            5,
             [Some(server_id.to_string()), None],
         ),
         (None, Some(batch_id)) => (
             sql!(
                 "select * from jobs where workspace_id = $1 and position < $2 and batch_id = $4 and state in ({in}) \
-                 order by position desc limit $3"
+                 and {within} order by position desc limit $3"
             ),
-            5,
             [Some(batch_id.to_string()), None],
         ),
         (Some(server_id), Some(batch_id)) => (
             sql!(
                 "select * from jobs where workspace_id = $1 and position < $2 and batch_id = $4 and server_id = $5 \
-                 and state in ({in}) order by position desc limit $3"
+                 and state in ({in}) and {within} order by position desc limit $3"
             ),
-            6,
             [Some(batch_id.to_string()), Some(server_id.to_string())],
         ),
     };
+    let states = if filter.states.is_empty() { JobState::ALL.as_slice() } else { filter.states.as_slice() };
+    let first = 4 + narrowed.iter().flatten().count();
+    let visible = if reach.is_everything() {
+        "1 = 1".to_owned()
+    } else {
+        let within = reach.condition(COLUMNS, first + states.len());
+        format!("server_id in (select s.id from servers s where s.workspace_id = $1 and {within})")
+    };
+    let text = crate::db::with_list(text, first, states.len()).replace("{within}", &visible);
     let rows = conn
-        .query_in(text, first, states.len())
+        .query_built(text)
         .bind(workspace_id.to_string())
-        .bind(before)
+        .bind(filter.before.unwrap_or(i64::MAX))
         .bind(limit)
-        .bind_all(narrowed.into_iter().flatten());
-    let rows = rows.bind_all(states.iter().map(|state| state.as_str().to_owned())).fetch_all::<Row>().await?;
-    Ok(rows.into_iter().map(Job::from).collect())
+        .bind_all(narrowed.into_iter().flatten())
+        .bind_all(states.iter().map(|state| state.as_str().to_owned()))
+        .bind_all(reach.ids());
+    Ok(rows.fetch_all::<Row>().await?.into_iter().map(Job::from).collect())
 }
 
 pub(in crate::jobs) async fn delete(conn: &mut Conn<'_>, ids: &[JobId]) -> Result<u64, DbError> {

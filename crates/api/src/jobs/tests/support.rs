@@ -117,6 +117,7 @@ pub(crate) async fn add_server(hub: &App, workspace_id: WorkspaceId, name: &str)
         workspace_id,
         name: Name::parse("name", name).unwrap(),
         labels: Labels::default(),
+        project_id: None,
         token: TokenDigest::of(&hub.ids.uuid().to_string()),
         machine_id_hash: Hex([1; 32]),
     };

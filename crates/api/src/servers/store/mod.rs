@@ -7,8 +7,10 @@ use protocol::{EventId, Hex, ServerId, WorkspaceId};
 
 use super::facts::{Facts, PolicyFacts};
 use super::model::{Labels, Name, Server, Status};
+use super::selector::Selected;
 use crate::clock::Timestamp;
-use crate::db::{Conn, DbError, JsonText};
+use crate::db::{Conn, DbError, IdText, JsonText};
+use crate::ids::ProjectId;
 use crate::secret::TokenDigest;
 use crate::sql;
 
@@ -25,18 +27,13 @@ pub struct AgentIdentity {
     pub server_name: String,
 }
 
-pub(super) async fn by_id(
-    conn: &mut Conn<'_>,
-    workspace_id: WorkspaceId,
-    id: ServerId,
-) -> Result<Option<Server>, DbError> {
+pub(super) async fn by_id(conn: &mut Conn<'_>, id: ServerId) -> Result<Option<Server>, DbError> {
     conn.query(sql!(
-        "select id, workspace_id, name, labels, status, registered_at, last_seen_at, revoked_at, host, agent, policy,
+        "select id, workspace_id, project_id, name, labels, status, registered_at, last_seen_at, revoked_at, host, agent, policy,
                 clock_offset_ms, restrictions, restrictions_seq, token_issued_at, next_token_at, version
-         from servers where id = $1 and workspace_id = $2"
+         from servers where id = $1"
     ))
     .bind(id.to_string())
-    .bind(workspace_id.to_string())
     .fetch_optional()
     .await
 }
@@ -59,14 +56,15 @@ pub(super) struct NewRow<'a> {
     pub(super) labels: &'a Labels,
     pub(super) token: TokenDigest,
     pub(super) machine_id_hash: Hex<32>,
+    pub(super) project_id: Option<ProjectId>,
     pub(super) registered_at: Timestamp,
 }
 
 pub(super) async fn insert(conn: &mut Conn<'_>, row: NewRow<'_>) -> Result<(), DbError> {
     conn.query(sql!(
         "insert into servers (id, workspace_id, name, name_key, search_key, labels, status, token_digest,
-                              machine_id_hash, registered_at, token_issued_at, restrictions_seq, version)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, 1)"
+                              machine_id_hash, registered_at, token_issued_at, project_id, restrictions_seq, version)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, 0, 1)"
     ))
     .bind(row.id.to_string())
     .bind(row.workspace_id.to_string())
@@ -78,6 +76,7 @@ pub(super) async fn insert(conn: &mut Conn<'_>, row: NewRow<'_>) -> Result<(), D
     .bind(row.token)
     .bind(row.machine_id_hash.to_string())
     .bind(row.registered_at)
+    .bind(row.project_id.map(IdText))
     .execute()
     .await?;
     insert_labels(conn, row.id, row.labels).await
@@ -302,6 +301,7 @@ pub(super) struct Edited<'a> {
     pub(super) version: i64,
     pub(super) name: &'a Name,
     pub(super) labels: &'a Labels,
+    pub(super) project_id: Option<ProjectId>,
     pub(super) hostname: &'a str,
 }
 
@@ -309,7 +309,8 @@ pub(super) struct Edited<'a> {
 pub(super) async fn update(conn: &mut Conn<'_>, edited: Edited<'_>) -> Result<u64, DbError> {
     let changed = conn
         .query(sql!(
-            "update servers set name = $3, name_key = $4, search_key = $5, labels = $6, version = version + 1
+            "update servers set name = $3, name_key = $4, search_key = $5, labels = $6, project_id = $7,
+                    version = version + 1
              where id = $1 and version = $2"
         ))
         .bind(edited.id.to_string())
@@ -318,6 +319,7 @@ pub(super) async fn update(conn: &mut Conn<'_>, edited: Edited<'_>) -> Result<u6
         .bind(edited.name.key())
         .bind(format!("{}\n{}", edited.name.key(), edited.hostname.to_lowercase()))
         .bind(JsonText(edited.labels.clone()))
+        .bind(edited.project_id.map(IdText))
         .execute()
         .await?;
     if changed > 0 {
@@ -364,20 +366,21 @@ struct Named {
     #[sqlx(try_from = "String")]
     id: ServerId,
     name: String,
+    project_id: Option<IdText<ProjectId>>,
     revoked_at: Option<Timestamp>,
 }
 
-/// Names of servers, and whether they are revoked; others than the workspace's are left out.
+/// Names of servers, where they lie and whether they are revoked; others than the workspace's are left out.
 pub(super) async fn names(
     conn: &mut Conn<'_>,
     workspace_id: WorkspaceId,
     ids: &[ServerId],
-) -> Result<Vec<(ServerId, String, bool)>, DbError> {
+) -> Result<Vec<(Selected, bool)>, DbError> {
     let mut names = Vec::with_capacity(ids.len());
     for page in ids.chunks(500) {
         let rows: Vec<Named> = conn
             .query_in(
-                sql!("select id, name, revoked_at from servers where workspace_id = $1 and id in ({in})"),
+                sql!("select id, name, project_id, revoked_at from servers where workspace_id = $1 and id in ({in})"),
                 2,
                 page.len(),
             )
@@ -385,7 +388,10 @@ pub(super) async fn names(
             .bind_all(page.iter().map(ServerId::to_string))
             .fetch_all()
             .await?;
-        names.extend(rows.into_iter().map(|row| (row.id, row.name, row.revoked_at.is_some())));
+        names.extend(rows.into_iter().map(|row| {
+            let project_id = row.project_id.map(|id| id.0);
+            (Selected { id: row.id, name: row.name, project_id }, row.revoked_at.is_some())
+        }));
     }
     Ok(names)
 }

@@ -231,6 +231,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My API keys, newest first; with api-keys.manage everybody's */
+        get: operations["api_keys_list"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description The token is shown once. The key holds those of its permissions that you hold, for as long as you hold them.
+         */
+        post: operations["api_keys_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api-keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an API key */
+        delete: operations["api_keys_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api-keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give an API key of mine another token
+         * @description The old one is worth nothing at once. The new one is shown once.
+         */
+        post: operations["api_keys_rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -313,7 +371,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Act in another of my workspaces */
+        patch: operations["auth_session_update"];
         trace?: never;
     };
     "/v1/events": {
@@ -332,6 +391,46 @@ export interface paths {
         get: operations["events_follow"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invites/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept an invitation
+         * @description Makes an account where there is none with that address, and signs in.
+         */
+        post: operations["invites_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invites/look-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What an invitation is for
+         * @description 410: it was used, withdrawn or has expired.
+         */
+        post: operations["invites_look_up"];
         delete?: never;
         options?: never;
         head?: never;
@@ -631,6 +730,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Projects, by name */
+        get: operations["projects_list"];
+        put?: never;
+        /** Make a project */
+        post: operations["projects_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a project */
+        get: operations["projects_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a project
+         * @description Its servers stay, in no project. What was granted over the project is not granted any more.
+         */
+        delete: operations["projects_delete"];
+        options?: never;
+        head?: never;
+        /** Rename a project */
+        patch: operations["projects_update"];
+        trace?: never;
+    };
     "/v1/servers": {
         parameters: {
             query?: never;
@@ -712,7 +851,7 @@ export interface paths {
         delete: operations["servers_delete"];
         options?: never;
         head?: never;
-        /** Change name or labels. */
+        /** Change name, labels or project. */
         patch: operations["servers_update"];
         trace?: never;
     };
@@ -834,10 +973,190 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/team/invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Invitations that were not accepted yet, newest first */
+        get: operations["invites_list"];
+        put?: never;
+        /**
+         * Invite somebody
+         * @description The token is shown once. It works once, for an account with this address, while you hold what you grant.
+         */
+        post: operations["invites_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/team/invites/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Withdraw an invitation */
+        delete: operations["invites_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/team/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Members, longest first */
+        get: operations["members_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/team/members/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a member and what they hold */
+        get: operations["members_get"];
+        put?: never;
+        post?: never;
+        /**
+         * End a membership, or leave
+         * @description Keys and invitations that the member made end with it. Everybody may leave but the last owner.
+         */
+        delete: operations["members_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/team/members/{id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Grant other things to a member
+         * @description Takes the place of everything that was granted. You can only give or take what you hold there yourself.
+         */
+        put: operations["members_grants_set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/team/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Permissions and built-in roles, in words */
+        get: operations["permissions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/team/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Roles of the workspace's own, by name */
+        get: operations["roles_list"];
+        put?: never;
+        /** Make a role */
+        post: operations["roles_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/team/roles/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a role */
+        get: operations["roles_get"];
+        put?: never;
+        post?: never;
+        /** Remove a role that nobody holds */
+        delete: operations["roles_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a role
+         * @description Whoever holds it holds the new permissions at once. You can only add or take what you hold yourself.
+         */
+        patch: operations["roles_update"];
+        trace?: never;
+    };
+    "/v1/team/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand the workspace to another member
+         * @description They become its owner, and you an admin.
+         */
+        post: operations["workspace_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AcceptForm: {
+            name?: components["schemas"]["PersonName"] | null;
+            /** @description Of the account with the invited address; a new account gets it as its password, which needs 12 characters. */
+            password: components["schemas"]["Password"];
+            /** @description What the invitation's link ends with. */
+            token: string;
+        };
         /** @description A session as its owner sees it. */
         AccountSession: {
             created_at: components["schemas"]["Timestamp"];
@@ -845,7 +1164,8 @@ export interface components {
             current: boolean;
             /** @description When it ends unless it is used before. */
             expires_at: components["schemas"]["Timestamp"];
-            id: components["schemas"]["SessionId"];
+            /** Format: uuid */
+            id: string;
             /** @description Where it was started. */
             ip: string;
             /** @description To the minute. */
@@ -891,6 +1211,49 @@ export interface components {
              * @description Size of its spool on disk.
              */
             spool_bytes: number;
+        };
+        /** @description A key as the API shows it. */
+        ApiKey: {
+            created_at: components["schemas"]["Timestamp"];
+            expires_at: components["schemas"]["Timestamp"] | null;
+            /** Format: uuid */
+            id: string;
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            last_used_ip: string | null;
+            name: components["schemas"]["KeyName"];
+            /** @description Networks that it may be used from; empty: any. */
+            networks: string[];
+            /** @description What it may do, as far as its maker may. */
+            permissions: components["schemas"]["NodeSet"];
+            /** @description Where. */
+            scope: components["schemas"]["Scope"];
+            /**
+             * Format: uuid
+             * @description Who made it.
+             */
+            user_id: string;
+            user_name: string;
+        };
+        /** @description A key with its secret, which is shown once. */
+        ApiKeyCreated: components["schemas"]["ApiKey"] & {
+            /** @description To be sent as `Authorization: Bearer …`. */
+            token: string;
+        };
+        /** @description A key to make. */
+        ApiKeyForm: {
+            /** @description What it is for. */
+            name: components["schemas"]["KeyName"];
+            /** @description Networks that it may be used from, such as `203.0.113.0/24`; from anywhere when there are none. */
+            networks?: string[];
+            /** @description What it may do; nothing that its maker may not. */
+            permissions: components["schemas"]["NodeSet"];
+            /** @description Where. */
+            scope: components["schemas"]["Scope"];
+            /**
+             * Format: int32
+             * @description How long it works, seconds; without end unless told.
+             */
+            ttl_s?: number | null;
         };
         /** @description Who acted, or what was acted upon. */
         AuditParty: {
@@ -947,6 +1310,17 @@ export interface components {
             /** @description What is wrong, for people; null when nothing is. */
             problem: string | null;
         };
+        /**
+         * @description A role that every workspace has.
+         * @enum {string}
+         */
+        BuiltInRole: "owner" | "admin" | "operator" | "moderator" | "viewer" | "customer";
+        BuiltInRoleView: {
+            /** @description What it is for. */
+            meaning: string;
+            permissions: components["schemas"]["NodeSet"];
+            role: components["schemas"]["BuiltInRole"];
+        };
         /** @description Processors. */
         CpuDetail: {
             /**
@@ -962,14 +1336,9 @@ export interface components {
              */
             steal_percent: number;
         };
-        CurrentSession: {
+        CurrentSession: components["schemas"]["SignedIn"] & {
             /** @description When the session ends unless it is used before. */
             expires_at: components["schemas"]["Timestamp"];
-            /** @description Permission nodes in the first workspace. */
-            permissions: string[];
-            user: components["schemas"]["User"];
-            /** @description Where the user is a member, oldest membership first. */
-            workspaces: components["schemas"]["WorkspaceRef"][];
         };
         Cursor: string;
         /**
@@ -1038,12 +1407,63 @@ export interface components {
              */
             used_bytes: number;
         };
+        /** @description A grant as the API shows it. */
+        Grant: {
+            granted: components["schemas"]["Granted"];
+            /** Format: uuid */
+            id: string;
+            /** @description What it comes to. */
+            permissions: components["schemas"]["NodeSet"];
+            /** @description Name of the role, or null for a list of permissions. */
+            role_name: string | null;
+            scope: components["schemas"]["Scope"];
+            /** @description Name of the project or server; null for the workspace. */
+            scope_name: string | null;
+        };
+        /** @description What is granted, and where, as it is asked for. */
+        GrantForm: {
+            /** @description A built-in role, a role of the workspace's own or a list of permissions. */
+            granted: components["schemas"]["Granted"];
+            /** @description Where it holds. */
+            scope: components["schemas"]["Scope"];
+        };
+        /** @description What can be granted */
+        Grantable: {
+            permissions: components["schemas"]["Permission"][];
+            /** @description Built-in roles, widest first. */
+            roles: components["schemas"]["BuiltInRoleView"][];
+        };
+        /** @description What is granted. */
+        Granted: {
+            /** @description A built-in role. */
+            role: components["schemas"]["BuiltInRole"];
+        } | {
+            /**
+             * Format: uuid
+             * @description A role of the workspace's own.
+             */
+            role_id: string;
+        } | {
+            /** @description These permissions. */
+            permissions: components["schemas"]["NodeSet"];
+        };
+        GrantsForm: {
+            /** @description All that the member will hold. */
+            grants: components["schemas"]["GrantForm"][];
+        };
         /** @description That the process answers. */
         Health: {
             /** @description `ok` */
             status: string;
             /** @description The hub's version. */
             version: string;
+        };
+        /** @description Nodes over a scope. */
+        Held: {
+            /** @description What may be done. */
+            nodes: components["schemas"]["NodeSet"];
+            /** @description Where. */
+            scope: components["schemas"]["Scope"];
         };
         /** @description The machine. */
         Host: {
@@ -1114,6 +1534,53 @@ export interface components {
              * @description Send errors.
              */
             tx_errors: number;
+        };
+        /** @description An invitation as the API shows it. */
+        Invite: {
+            created_at: components["schemas"]["Timestamp"];
+            email: string;
+            /** @description Whether its time is over. */
+            expired: boolean;
+            expires_at: components["schemas"]["Timestamp"];
+            granted: components["schemas"]["Granted"];
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Who made it.
+             */
+            invited_by: string;
+            scope: components["schemas"]["Scope"];
+        };
+        /** @description An invitation with its token, which is shown once. */
+        InviteCreated: components["schemas"]["Invite"] & {
+            /** @description To be handed to whoever is invited. */
+            token: string;
+            /** @description The same as a link to this hub's dashboard. */
+            url: string;
+        };
+        /** @description An invitation to make. */
+        InviteForm: {
+            /** @description Who is invited; only an account with this address can accept. */
+            email: components["schemas"]["Email"];
+            /** @description What they will hold: a built-in role, a role of the workspace's own or a list of permissions. */
+            granted: components["schemas"]["Granted"];
+            /** @description Where they will hold it. */
+            scope: components["schemas"]["Scope"];
+            /**
+             * Format: int32
+             * @description How long it stands, seconds: 60 to 2 592 000; a week unless told.
+             */
+            ttl_s?: number | null;
+        };
+        /** @description What an invitation's holder may know before accepting it. */
+        InviteOffer: {
+            /** @description The address that it is bound to. */
+            email: string;
+            /** @description Whether an account with that address is there: it accepts with its own password. */
+            has_account: boolean;
+            /** @description The workspace's name. */
+            workspace: string;
         };
         /** @description A job as the API shows it. */
         Job: {
@@ -1480,6 +1947,8 @@ export interface components {
          * @enum {string}
          */
         JobState: "queued" | "awaiting_signature" | "sent" | "running" | "reconciling" | "succeeded" | "failed" | "cancelled" | "timed_out" | "interrupted" | "rejected" | "expired" | "lost";
+        /** @description One line of 1 to 80 characters. */
+        KeyName: string;
         /** @default 50 */
         Limit: number;
         /** @description The newest sample in short. */
@@ -1602,6 +2071,25 @@ export interface components {
             email: components["schemas"]["Email"];
             password: components["schemas"]["Password"];
         };
+        LookUpForm: {
+            /** @description What the invitation's link ends with. */
+            token: string;
+        };
+        /** @description A member as the API shows them. */
+        Member: {
+            email: string;
+            /** @description What they were granted. */
+            grants: components["schemas"]["Grant"][];
+            /**
+             * Format: uuid
+             * @description The person's id.
+             */
+            id: string;
+            joined_at: components["schemas"]["Timestamp"];
+            name: string;
+            /** @description What they may do over the whole workspace. */
+            permissions: components["schemas"]["NodeSet"];
+        };
         /** @description Memory. */
         MemoryDetail: {
             /**
@@ -1674,6 +2162,11 @@ export interface components {
             };
             /** @description What the server will be called; as its host is called, when left out. */
             name?: string | null;
+            /**
+             * Format: uuid
+             * @description The project that a new server will be in.
+             */
+            project_id?: string | null;
             /** @description Connect this server again instead of making a new one: its agent gets a new token, the old one stops working. */
             server_id?: string | null;
             /**
@@ -1687,6 +2180,8 @@ export interface components {
          * @description A password that somebody chooses: at least 12 characters.
          */
         NewPassword: string;
+        /** @description Several nodes. Written as a list of names. */
+        NodeSet: string[];
         /** @description A registered key as its owner sees it. */
         OperatorKey: {
             created_at: components["schemas"]["Timestamp"];
@@ -1720,12 +2215,39 @@ export interface components {
                 current: boolean;
                 /** @description When it ends unless it is used before. */
                 expires_at: components["schemas"]["Timestamp"];
-                id: components["schemas"]["SessionId"];
+                /** Format: uuid */
+                id: string;
                 /** @description Where it was started. */
                 ip: string;
                 /** @description To the minute. */
                 last_seen_at: components["schemas"]["Timestamp"];
                 user_agent: string;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_ApiKey: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                expires_at: components["schemas"]["Timestamp"] | null;
+                /** Format: uuid */
+                id: string;
+                last_used_at: components["schemas"]["Timestamp"] | null;
+                last_used_ip: string | null;
+                name: components["schemas"]["KeyName"];
+                /** @description Networks that it may be used from; empty: any. */
+                networks: string[];
+                /** @description What it may do, as far as its maker may. */
+                permissions: components["schemas"]["NodeSet"];
+                /** @description Where. */
+                scope: components["schemas"]["Scope"];
+                /**
+                 * Format: uuid
+                 * @description Who made it.
+                 */
+                user_id: string;
+                user_name: string;
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
@@ -1779,6 +2301,27 @@ export interface components {
                 /** @description Whether it can still be used. */
                 status: components["schemas"]["TokenStatus"];
                 used_at: components["schemas"]["Timestamp"] | null;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_Invite: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                email: string;
+                /** @description Whether its time is over. */
+                expired: boolean;
+                expires_at: components["schemas"]["Timestamp"];
+                granted: components["schemas"]["Granted"];
+                /** Format: uuid */
+                id: string;
+                /**
+                 * Format: uuid
+                 * @description Who made it.
+                 */
+                invited_by: string;
+                scope: components["schemas"]["Scope"];
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
@@ -1893,6 +2436,25 @@ export interface components {
             next_cursor: components["schemas"]["Cursor"] | null;
         };
         /** @description One page of a list. */
+        Page_Member: {
+            /** @description The items. */
+            data: {
+                email: string;
+                /** @description What they were granted. */
+                grants: components["schemas"]["Grant"][];
+                /**
+                 * Format: uuid
+                 * @description The person's id.
+                 */
+                id: string;
+                joined_at: components["schemas"]["Timestamp"];
+                name: string;
+                /** @description What they may do over the whole workspace. */
+                permissions: components["schemas"]["NodeSet"];
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
         Page_OperatorKey: {
             /** @description The items. */
             data: {
@@ -1911,6 +2473,38 @@ export interface components {
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
+        /** @description One page of a list. */
+        Page_Project: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                /** Format: uuid */
+                id: string;
+                name: components["schemas"]["ProjectName"];
+                /**
+                 * Format: int64
+                 * @description How many servers are in it; null where only the project itself was asked for.
+                 */
+                servers: number | null;
+                /** Format: int64 */
+                version: number;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_Role: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                /** Format: uuid */
+                id: string;
+                name: components["schemas"]["RoleName"];
+                permissions: components["schemas"]["NodeSet"];
+                /** Format: int64 */
+                version: number;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
         /**
          * Format: password
          * @description A password as somebody signing in sends it: of any shape, but bounded, since hashing costs.
@@ -1919,6 +2513,12 @@ export interface components {
         PasswordForm: {
             current_password: components["schemas"]["Password"];
             new_password: components["schemas"]["NewPassword"];
+        };
+        Permission: {
+            /** @description What it allows. */
+            meaning: string;
+            /** @description `area.verb` */
+            name: string;
         };
         /** @description What a person is called: one line of 1 to 80 characters. */
         PersonName: string;
@@ -1969,6 +2569,26 @@ export interface components {
          * @enum {string}
          */
         PolicySource: "absent" | "file" | "unreadable";
+        /** @description A project as the API shows it. */
+        Project: {
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            name: components["schemas"]["ProjectName"];
+            /**
+             * Format: int64
+             * @description How many servers are in it; null where only the project itself was asked for.
+             */
+            servers: number | null;
+            /** Format: int64 */
+            version: number;
+        };
+        ProjectForm: {
+            /** @description What people call it; unique in the workspace, whatever the case of its letters. */
+            name: components["schemas"]["ProjectName"];
+        };
+        /** @description One line of 1 to 80 characters. */
+        ProjectName: string;
         /** @description What the hub needs to work. */
         Readiness: {
             /** @description Changes reach followers. Always true: the bus is a part of this process. */
@@ -2011,6 +2631,49 @@ export interface components {
             server_id: string;
             /** @description Where to connect. */
             ws_url: string;
+        };
+        /** @description A role of the workspace's own, as the API shows it. */
+        Role: {
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            name: components["schemas"]["RoleName"];
+            permissions: components["schemas"]["NodeSet"];
+            /** Format: int64 */
+            version: number;
+        };
+        RoleForm: {
+            /** @description Unique in the workspace, whatever the case of its letters. */
+            name: components["schemas"]["RoleName"];
+            /** @description What it holds; nothing that you do not hold yourself. */
+            permissions: components["schemas"]["NodeSet"];
+        };
+        /** @description One line of 1 to 80 characters. */
+        RoleName: string;
+        RolePatch: {
+            name?: components["schemas"]["RoleName"] | null;
+            permissions?: components["schemas"]["NodeSet"] | null;
+        };
+        /** @description How far a grant goes within its workspace. */
+        Scope: {
+            /** @enum {string} */
+            type: "workspace";
+        } | {
+            /**
+             * Format: uuid
+             * @description A project with everything in it.
+             */
+            id: string;
+            /** @enum {string} */
+            type: "project";
+        } | {
+            /**
+             * Format: uuid
+             * @description A server with everything on it.
+             */
+            id: string;
+            /** @enum {string} */
+            type: "server";
         };
         /** @description A server. */
         Server: {
@@ -2075,6 +2738,11 @@ export interface components {
             } | null;
             /** @description Another name. */
             name?: string | null;
+            /**
+             * Format: uuid
+             * @description Another project; null for none. Needs `projects.manage` where it is and where it goes.
+             */
+            project_id?: string | null;
         };
         /** @description What the hub forbids itself on a server. */
         ServerRestrictions: {
@@ -2108,11 +2776,13 @@ export interface components {
          * @enum {string}
          */
         ServerStatus: "online" | "suspect" | "offline" | "pending" | "revoked";
-        /**
-         * Format: uuid
-         * @description Names a session in lists; it opens nothing.
-         */
-        SessionId: string;
+        SessionPatch: {
+            /**
+             * Format: uuid
+             * @description One of the person's workspaces.
+             */
+            workspace_id: string;
+        };
         SetupDone: {
             user: components["schemas"]["User"];
             workspace: components["schemas"]["WorkspaceRef"];
@@ -2130,10 +2800,18 @@ export interface components {
             /** @description Whether nobody owns this hub yet. */
             needs_setup: boolean;
         };
+        /** @description Somebody signed in, and what they may do. */
         SignedIn: {
-            /** @description Permission nodes in the first workspace. */
-            permissions: string[];
+            /** @description The same by place. */
+            grants: components["schemas"]["Held"][];
+            /** @description What may be done there, if only to one thing. */
+            permissions: components["schemas"]["NodeSet"];
             user: components["schemas"]["User"];
+            /**
+             * Format: uuid
+             * @description The workspace that the session acts in.
+             */
+            workspace_id: string;
             /** @description Where the user is a member, oldest membership first. */
             workspaces: components["schemas"]["WorkspaceRef"][];
         };
@@ -2213,6 +2891,15 @@ export interface components {
              * @description Suspect.
              */
             suspect: number;
+        };
+        TransferForm: {
+            /** @description Of whoever hands it on. */
+            password: components["schemas"]["Password"];
+            /**
+             * Format: uuid
+             * @description The member who will own the workspace.
+             */
+            user_id: string;
         };
         /** @description A person who can sign in, as the API shows them. */
         User: {
@@ -2482,7 +3169,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The session */
-                id: components["schemas"]["SessionId"];
+                id: string;
             };
             cookie?: never;
         };
@@ -2582,6 +3269,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RegisterResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    api_keys_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ApiKey"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    api_keys_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyForm"];
+            };
+        };
+        responses: {
+            /** @description The key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyCreated"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    api_keys_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It opens nothing any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    api_keys_rotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyCreated"];
                 };
             };
             default: components["responses"]["Error"];
@@ -2707,6 +3491,29 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    auth_session_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionPatch"];
+            };
+        };
+        responses: {
+            /** @description From now on this session acts there; 404 when I am no member */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     events_follow: {
         parameters: {
             query?: never;
@@ -2726,6 +3533,56 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["StreamEvent"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    invites_accept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptForm"];
+            };
+        };
+        responses: {
+            /** @description A member, and signed in; the answer sets the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    invites_look_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LookUpForm"];
+            };
+        };
+        responses: {
+            /** @description What it offers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InviteOffer"];
                 };
             };
             default: components["responses"]["Error"];
@@ -3191,6 +4048,131 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    projects_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of projects */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Project"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    projects_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectForm"];
+            };
+        };
+        responses: {
+            /** @description The project */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    projects_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The project */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    projects_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The project */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    projects_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The project */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectForm"];
+            };
+        };
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     servers_list: {
         parameters: {
             query?: {
@@ -3203,6 +4185,8 @@ export interface operations {
                 label?: string[];
                 /** @description With this text in the name or the host name only. */
                 q?: string;
+                /** @description In this project only. */
+                project_id?: string;
                 /** @description In which order. */
                 sort?: "name" | "-name" | "status" | "last_seen_at" | "-last_seen_at";
                 /**
@@ -3590,6 +4574,348 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SetupDone"];
                 };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    invites_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of invitations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Invite"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    invites_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InviteForm"];
+            };
+        };
+        responses: {
+            /** @description The invitation */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InviteCreated"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    invites_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The invitation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It lets nobody in any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    members_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Member"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    members_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The member */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    members_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No member any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    members_grants_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantsForm"];
+            };
+        };
+        responses: {
+            /** @description The member */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    permissions_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What can be granted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grantable"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    roles_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of roles */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Role"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    roles_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleForm"];
+            };
+        };
+        responses: {
+            /** @description The role */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    roles_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    roles_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed; 409 while somebody holds it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    roles_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolePatch"];
+            };
+        };
+        responses: {
+            /** @description The role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    workspace_transfer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransferForm"];
+            };
+        };
+        responses: {
+            /** @description Handed on */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Error"];
         };

@@ -1,0 +1,45 @@
+//! SQL of what people hold.
+
+use protocol::{UserId, WorkspaceId};
+
+use super::node::NodeSet;
+use super::rights::Held;
+use super::role::Role;
+use super::scope::Scope;
+use crate::db::{Conn, DbError, JsonText};
+use crate::sql;
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    role: Option<String>,
+    /// Of a role of the workspace's own, or of the grant itself.
+    nodes: Option<JsonText<Vec<String>>>,
+    project_id: Option<String>,
+    server_id: Option<String>,
+}
+
+/// What somebody was granted in a workspace.
+pub(super) async fn held(conn: &mut Conn<'_>, workspace: WorkspaceId, user: UserId) -> Result<Vec<Held>, DbError> {
+    let rows: Vec<Row> = conn
+        .query(sql!(
+            "select g.role, coalesce(r.nodes, g.nodes) as nodes, g.project_id, g.server_id
+             from grants g left join roles r on r.id = g.role_id
+             where g.workspace_id = $1 and g.user_id = $2 order by g.id"
+        ))
+        .bind(workspace.to_string())
+        .bind(user.to_string())
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().filter_map(Row::held).collect())
+}
+
+impl Row {
+    /// `None` when the row says something that this version does not know: nothing is granted then.
+    fn held(self) -> Option<Held> {
+        let nodes = match (self.role, self.nodes) {
+            (Some(role), _) => Role::named(&role)?.nodes(),
+            (None, nodes) => NodeSet::known(&nodes?.0),
+        };
+        Some(Held { nodes, scope: Scope::stored(self.project_id.as_deref(), self.server_id.as_deref())? })
+    }
+}

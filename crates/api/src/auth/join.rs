@@ -1,0 +1,123 @@
+//! How somebody who was invited proves who they are: with their account's password, or by making an account.
+
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use protocol::WorkspaceId;
+use serde_json::json;
+
+use super::model::{Email, NewPassword, Password, PersonName, User};
+use super::routes::SignedInView;
+use super::sign_in::{self, SignedIn};
+use super::{session, store};
+use crate::access::RequestOrigin;
+use crate::db::{Conn, DbError};
+use crate::error::{Error, ErrorCode, Result};
+use crate::http::extract::Json;
+use crate::hub::{Hub, Unit};
+
+/// Somebody whose address was invited and who has proved that it is theirs, as far as the hub can know.
+#[derive(Debug)]
+pub enum Invited {
+    /// Has an account, and knew its password.
+    Known(User),
+    /// Has none yet.
+    New {
+        /// The invited address.
+        email: Email,
+        /// What they call themselves.
+        name: PersonName,
+        /// PHC string of the password that they chose.
+        password_hash: String,
+    },
+}
+
+/// Whether there is an account with this address.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn has_account(conn: &mut Conn<'_>, email_key: String) -> Result<bool> {
+    Ok(store::account_by_email(conn, email_key).await?.is_some())
+}
+
+/// Counts an attempt by somebody who is not signed in, by address.
+///
+/// # Errors
+/// 429.
+pub async fn throttle_address(hub: &Hub, origin: &RequestOrigin) -> Result<()> {
+    match hub.auth.throttle.admit_address(hub.now(), &origin.ip) {
+        Ok(()) => Ok(()),
+        Err(refusal) => Err(sign_in::refuse(hub, origin.clone(), refusal).await),
+    }
+}
+
+/// Checks the password of the account with this address, or takes it as that of an account to be made.
+///
+/// # Errors
+/// 401 when it is not the account's, 422 when it will not do for a new one or there is no name, 429.
+pub async fn prove(
+    hub: &Hub,
+    origin: &RequestOrigin,
+    email: &Email,
+    password: &Password,
+    name: Option<PersonName>,
+) -> Result<Invited> {
+    let account = {
+        let mut database = hub.db.read().await?;
+        store::account_by_email(&mut database.conn(), email.key()).await?
+    };
+    if account.is_some() {
+        return Ok(Invited::Known(sign_in::check_password(hub, origin, email, password).await?));
+    }
+    let password = NewPassword::try_from(password.reveal().to_owned())
+        .map_err(|problem| Error::invalid_field("password", problem))?;
+    let name = name.ok_or_else(|| Error::invalid_field("name", "is needed for a new account"))?;
+    let password_hash = hub.auth.hashing.hash(hub.random.as_ref(), password.password()).await?;
+    Ok(Invited::New { email: email.clone(), name, password_hash })
+}
+
+/// The account of somebody who was invited, made where there was none.
+///
+/// # Errors
+/// 409 when somebody else made one with this address in the same moment.
+pub async fn settle(hub: &Hub, unit: &mut Unit<'_>, invited: Invited) -> Result<User> {
+    match invited {
+        Invited::Known(user) => Ok(user),
+        Invited::New { email, name, password_hash } => {
+            let user = User { id: hub.ids.user(), email: email.as_str().to_owned(), name: name.as_str().to_owned() };
+            let inserted = store::insert_user(&mut unit.conn(), &user, email.key(), password_hash, hub.now()).await;
+            inserted.map_err(|error| match error {
+                DbError::UniqueViolation(_) => Error::conflict("there is an account with this e-mail already"),
+                other => other.into(),
+            })?;
+            Ok(user)
+        }
+    }
+}
+
+/// Signs somebody in, to act in a workspace that they have just become a member of.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn admit_to(
+    hub: &Hub,
+    unit: &mut Unit<'_>,
+    origin: RequestOrigin,
+    user: User,
+    workspace: WorkspaceId,
+) -> Result<SignedIn> {
+    sign_in::open(hub, unit, origin, user, Some(workspace), json!({ "by": "invitation" })).await
+}
+
+/// What somebody who has just signed in is answered, cookie and all.
+///
+/// # Errors
+/// When the cookie cannot be made.
+pub fn signed_in_answer(hub: &Hub, signed_in: SignedIn) -> Result<Response> {
+    let cookie = session::set_cookie(&signed_in.token, &hub.config.public_url)?;
+    Ok(([(header::SET_COOKIE, cookie)], Json(SignedInView::from(signed_in))).into_response())
+}
+
+/// 403 for an account that belongs nowhere.
+pub(super) fn no_workspace() -> Error {
+    Error::new(ErrorCode::Forbidden, "this account is a member of no workspace; ask an owner to invite it")
+}
