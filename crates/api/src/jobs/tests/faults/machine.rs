@@ -70,6 +70,14 @@ pub(super) struct Place {
     pub(super) acked: bool,
 }
 
+impl Place {
+    /// Frees the log up to there, but for its last piece: the spool never removes the last of its files, so that whoever
+    /// asks for more than is there gets a piece that starts later, and knows.
+    fn free(&mut self, upto: usize) {
+        self.freed = self.freed.max(upto.min(self.log.len().saturating_sub(1)));
+    }
+}
+
 /// An order on its way to a worker.
 #[derive(Debug, Clone)]
 struct Handover {
@@ -288,7 +296,7 @@ impl Machine {
     fn forget(&mut self, dice: &Dice, id: JobId) {
         if let Some(place) = self.spool.get_mut(&id) {
             place.acked = true;
-            place.freed += dice.below(place.log.len() - place.freed + 1);
+            place.free(place.freed + dice.below(place.log.len() - place.freed + 1));
         }
     }
 
@@ -331,8 +339,7 @@ impl Machine {
         } else if dice.one_in(2)
             && let Some(place) = self.spool.get_mut(&id)
         {
-            let upto = usize::try_from(next_offset).unwrap().min(place.log.len());
-            place.freed = place.freed.max(upto);
+            place.free(usize::try_from(next_offset).unwrap());
         }
     }
 
