@@ -74,6 +74,49 @@ async fn a_log_of_200_mb_grows_neither_hub_nor_agent() {
     assert!(agent_size < 48 << 20, "the agent (development build) holds {} MiB", agent_size >> 20);
 }
 
+/// A job is never slowed down by its log: where more comes than can be delivered, the middle is dropped, and it is said
+/// how much.
+#[tokio::test]
+async fn of_a_gib_of_output_every_byte_is_there_or_counted_as_dropped() {
+    const GIB: u64 = 1 << 30;
+    let hub = Hub::start().await;
+    let owner = hub.owner().await;
+    let agent = Agent::online(&hub, &owner).await;
+    let before = hub.process().rss_bytes();
+    let job = owner.exec(agent.server_id(), &format!("yes {} | head -c {GIB}", "x".repeat(99))).await;
+    let id = job["id"].as_str().unwrap();
+    let end = owner.job_end(id, LONG).await;
+    assert_eq!(end["state"], "succeeded", "{end}");
+
+    let request = owner.request(Method::GET, &format!("/v1/jobs/{id}/log")).header(ACCEPT, "text/plain");
+    let mut response = request.timeout(LONG).send().await.unwrap();
+    let (mut written, mut dropped, mut length) = (0_u64, 0_u64, 0_u64);
+    // The line that says so, as far as it has come.
+    let mut note = None::<String>;
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        length += chunk.len() as u64;
+        for byte in chunk {
+            match (&mut note, byte) {
+                (Some(text), b'\n') => {
+                    let number = text.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
+                    dropped += number.unwrap_or_else(|| panic!("{text}"));
+                    note = None;
+                }
+                (Some(text), byte) => text.push(char::from(byte)),
+                (None, b'x' | b'\n') => written += 1,
+                (None, b'[') => note = Some(String::new()),
+                (None, other) => panic!("the job never wrote {other}"),
+            }
+        }
+    }
+    assert_eq!(written + dropped, GIB, "{written} there, {dropped} dropped");
+    assert_eq!((&end["log"]["bytes"], &end["log"]["truncated"]), (&length.into(), &(dropped > 0).into()));
+    let grown = hub.process().rss_bytes().saturating_sub(before);
+    assert!(grown < 96 << 20, "the hub grew by {} MiB", grown >> 20);
+    let agent_size = agent.process().rss_bytes();
+    assert!(agent_size < 48 << 20, "the agent (development build) holds {} MiB", agent_size >> 20);
+}
+
 #[tokio::test]
 async fn bytes_that_are_no_text_survive() {
     let hub = Hub::start().await;
