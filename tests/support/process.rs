@@ -115,6 +115,19 @@ impl Process {
 /// # Panics
 /// When it cannot be started or takes longer than 60 s.
 pub async fn run<A: AsRef<OsStr>>(program: &Path, args: &[A], stdin: &str) -> (ExitStatus, String) {
+    run_for(program, args, stdin, Duration::from_secs(60)).await
+}
+
+/// The same, with another limit.
+///
+/// # Panics
+/// When it cannot be started, or does not end in time.
+pub async fn run_for<A: AsRef<OsStr>>(
+    program: &Path,
+    args: &[A],
+    stdin: &str,
+    limit: Duration,
+) -> (ExitStatus, String) {
     use tokio::io::AsyncWriteExt as _;
     let mut child = Command::new(program)
         .args(args)
@@ -128,8 +141,8 @@ pub async fn run<A: AsRef<OsStr>>(program: &Path, args: &[A], stdin: &str) -> (E
     // A program that does not read its input has closed it: not this function's business.
     let _ = pipe.write_all(stdin.as_bytes()).await;
     drop(pipe);
-    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await;
-    let output = output.expect("a program that ends within 60 s").expect("its output");
+    let output = tokio::time::timeout(limit, child.wait_with_output()).await;
+    let output = output.expect("a program that ends in time").expect("its output");
     let text = [output.stdout, output.stderr].concat();
     (output.status, String::from_utf8_lossy(&text).into_owned())
 }

@@ -30,6 +30,8 @@ pub(crate) enum Probe {
     Postgres,
     /// A Node.js that can build the dashboard, with npm.
     Node,
+    /// A Python that can make environments.
+    PythonVenv,
 }
 
 pub(crate) const NODE: Need = Need { name: "Node.js", probe: Probe::Node, packages: &["nodejs", "npm"] };
@@ -53,6 +55,8 @@ pub(crate) const SHELLCHECK: Need =
 /// Moves the clock of one process; the test of an agent whose clock is wrong preloads it.
 pub(crate) const FAKETIME: Need =
     Need { name: "libfaketime", probe: Probe::Program("faketime"), packages: &["faketime"] };
+pub(crate) const PYTHON: Need =
+    Need { name: "Python 3 with venv", probe: Probe::PythonVenv, packages: &["python3", "python3-venv"] };
 pub(crate) const MUSL: Need =
     Need { name: "musl C compiler", probe: Probe::Program("musl-gcc"), packages: &["musl-tools"] };
 pub(crate) const CROSS_GCC_AARCH64: Need = Need {
@@ -74,6 +78,10 @@ impl Need {
             Probe::Exists(path) => Path::new(path).exists(),
             Probe::Postgres => postgres_programs().is_some(),
             Probe::Node => node_is_usable(),
+            Probe::PythonVenv => {
+                proc::find("python3").is_some()
+                    && proc::succeeds(proc::command("python3").args(["-c", "import ensurepip, venv"]))
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod install;
 mod interrupt;
 mod paths;
 mod proc;
+mod python;
 mod release_key;
 mod service;
 mod stage;

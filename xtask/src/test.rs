@@ -58,6 +58,7 @@ const NEEDS: &[Need] = &[
     install::SHELLCHECK,
     install::FAKETIME,
     install::CURL,
+    install::PYTHON,
     install::MUSL,
 ];
 
@@ -72,6 +73,7 @@ struct Parts {
     browser: bool,
     postgres: bool,
     vps: bool,
+    fuzzer: bool,
     static_agent: bool,
     units: bool,
     shellcheck: bool,
@@ -102,6 +104,7 @@ impl Parts {
                 &[install::NSPAWN, install::MMDEBSTRAP, install::IPROUTE, install::CURL],
                 false,
             ),
+            fuzzer: part("made-up requests to the API", &[install::PYTHON], false),
             static_agent: part("the static agent (tests use the development build)", &[], false),
             units: part("the checks of the systemd units", &[install::SYSTEMD_ANALYZE], true),
             shellcheck: part("shellcheck of the installer", &[install::SHELLCHECK], true),

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::{Parts, Run};
 use crate::service::Postgres;
 use crate::tally::Tally;
-use crate::{agent_build, digest, paths, proc, stage, vps_root};
+use crate::{agent_build, digest, paths, proc, python, stage, vps_root};
 
 /// The agent that the tests use: the one that is shipped, where it may be built.
 pub(super) fn agent(run: &mut Run, parts: Parts) -> Result<PathBuf> {
@@ -34,6 +34,12 @@ pub(super) fn tests(run: &mut Run, parts: Parts, agent: &Path) -> Result<()> {
     if parts.vps {
         run.check("VPS image", || {
             environment.push(("ROADSTEAD_TEST_VPS_ROOT", vps_root::ensure()?));
+            Ok(())
+        })?;
+    }
+    if parts.fuzzer {
+        run.check("schemathesis", || {
+            environment.push(("ROADSTEAD_TEST_SCHEMATHESIS", python::schemathesis()?));
             Ok(())
         })?;
     }

@@ -19,6 +19,7 @@ use super::sign_in::{self, SignedIn};
 use crate::access::{Held, NodeSet, RequestOrigin, Rights};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::http::ErrorBody;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::page::{Page, PageQuery};
 use crate::hub::App;
@@ -127,7 +128,10 @@ impl From<SignedIn> for SignedInView {
 #[utoipa::path(
     post, path = "/v1/auth/login", operation_id = "auth_login", tag = "auth", security(()),
     request_body = LoginForm,
-    responses((status = 200, description = "Signed in; the answer sets the session cookie", body = SignedInView))
+    responses(
+        (status = 200, description = "Signed in; the answer sets the session cookie", body = SignedInView),
+        (status = 401, description = "E-mail and password do not match", body = ErrorBody),
+    )
 )]
 async fn auth_login(State(hub): State<App>, origin: RequestOrigin, Json(form): Json<LoginForm>) -> Result<Response> {
     let signed_in = sign_in::sign_in(&hub, origin, &form.email, &form.password).await?;
@@ -179,7 +183,10 @@ struct SessionPatch {
 #[utoipa::path(
     patch, path = "/v1/auth/session", operation_id = "auth_session_update", tag = "auth",
     request_body = SessionPatch,
-    responses((status = 204, description = "From now on this session acts there; 404 when I am no member"))
+    responses(
+        (status = 204, description = "From now on this session acts there"),
+        (status = 404, description = "I am no member there", body = ErrorBody),
+    )
 )]
 async fn auth_session_update(
     State(hub): State<App>,

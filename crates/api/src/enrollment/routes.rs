@@ -18,6 +18,7 @@ use super::{installer, registration, tokens};
 use crate::access::verbs::ServersEnroll;
 use crate::access::{Authorized, RequestOrigin, Visible};
 use crate::error::{Error, Result};
+use crate::http::ErrorBody;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::page::{Page, PageQuery};
 use crate::http::{ClientAddress, Unrepeatable, etag};
@@ -66,7 +67,10 @@ async fn install_tokens_list(
     operation_id = "install_tokens_create",
     tag = "enrollment",
     request_body = NewInstallToken,
-    responses((status = 201, description = "The token", body = MintedToken))
+    responses(
+        (status = 201, description = "The token", body = MintedToken),
+        (status = 404, description = "There is no such server or project", body = ErrorBody),
+    )
 )]
 async fn install_tokens_create(
     State(hub): State<App>,
@@ -124,7 +128,11 @@ async fn install_tokens_delete(
     tag = "agents",
     security(()),
     request_body = RegisterBody,
-    responses((status = 201, description = "The server and its credential", body = RegisterAnswer))
+    responses(
+        (status = 201, description = "The server and its credential", body = RegisterAnswer),
+        (status = 401, description = "The install token is unknown", body = ErrorBody),
+        (status = 410, description = "The install token was used or has expired", body = ErrorBody),
+    )
 )]
 async fn agent_register(
     State(hub): State<App>,

@@ -29,7 +29,7 @@ mod tls;
 pub use client::{ClientAddress, Peer};
 pub use idempotency::Unrepeatable;
 pub use limit::{Limiter, Rate, Standing};
-pub use openapi::openapi;
+pub use openapi::{ErrorBody, openapi};
 pub use router::router;
 pub use server::Listener;
 pub use state::State;

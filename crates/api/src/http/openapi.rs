@@ -45,7 +45,8 @@ pub(super) async fn openapi_get() -> Response {
 
 /// Every error of the API.
 #[derive(Debug, Serialize, ToSchema)]
-struct ErrorBody {
+pub struct ErrorBody {
+    /// What went wrong.
     error: ErrorDetail,
 }
 
@@ -92,17 +93,49 @@ fn finish(mut document: OpenApi) -> OpenApi {
         ResponseBuilder::new().description("An error; `error.code` says which").content("application/json", content);
     components.responses.insert(ERROR_RESPONSE.to_owned(), error.build().into());
 
-    for item in document.paths.paths.values_mut() {
-        for operation in operations_mut(item) {
-            let default = RefOr::Ref(Ref::from_response_name(ERROR_RESPONSE));
-            operation.responses.responses.entry("default".to_owned()).or_insert(default);
+    for (path, item) in &mut document.paths.paths {
+        for (changes, operation) in operations_mut(item) {
+            for status in refusals(path, changes, operation) {
+                let error = RefOr::Ref(Ref::from_response_name(ERROR_RESPONSE));
+                operation.responses.responses.entry(status.to_owned()).or_insert(error);
+            }
         }
     }
     document
 }
 
-fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+/// Statuses that a kind of operation can be refused with; what only one route has stands at that route.
+fn refusals(path: &str, changes: bool, operation: &Operation) -> Vec<&'static str> {
+    let mut statuses = vec!["400", "421", "429", "500", "503"];
+    let is_open = operation.security.as_ref().is_some_and(|security| *security == [SecurityRequirement::default()]);
+    if !is_open {
+        statuses.extend(["401", "403"]);
+    }
+    if path.contains('{') {
+        statuses.push("404");
+    }
+    if operation.request_body.is_some() {
+        statuses.extend(["413", "415", "422"]);
+    }
+    if changes {
+        // A session of another site; the state of the thing; an idempotency key that came with another body.
+        statuses.extend(["403", "409"]);
+    }
+    if takes_if_match(operation) {
+        statuses.push("412");
+    }
+    statuses
+}
+
+fn takes_if_match(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(it) if it.name.eq_ignore_ascii_case("if-match")))
+}
+
+/// Each operation, and whether it changes something.
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
+    let changing = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten();
+    item.get.iter_mut().map(|operation| (false, operation)).chain(changing.map(|operation| (true, operation)))
 }
 
 #[cfg(test)]
@@ -117,7 +150,7 @@ mod tests {
     fn operation_ids_are_given_and_unique() {
         let mut seen = BTreeMap::new();
         for (path, mut item) in openapi().paths.paths {
-            for operation in operations_mut(&mut item) {
+            for (_, operation) in operations_mut(&mut item) {
                 let id = operation.operation_id.clone().unwrap_or_default();
                 assert!(id.contains('_'), "{path}: operation id {id:?} must be <slice>_<verb>");
                 assert!(operation.tags.as_ref().is_some_and(|tags| tags.len() == 1), "{path}: one tag");
@@ -182,7 +215,8 @@ mod tests {
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["info"]["license"]["identifier"], "Apache-2.0");
         let errors = "#/components/responses/Error";
-        assert_eq!(document["paths"]["/v1/openapi.json"]["get"]["responses"]["default"]["$ref"], errors);
+        assert_eq!(document["paths"]["/v1/openapi.json"]["get"]["responses"]["503"]["$ref"], errors);
+        assert_eq!(document["paths"]["/v1/servers/{id}"]["patch"]["responses"]["412"]["$ref"], errors);
         assert!(document["components"]["schemas"]["ErrorDetail"].is_object());
     }
 

@@ -19,6 +19,7 @@ use super::store::Filter;
 use crate::access::verbs::{JobsCancel, JobsRead, ServersExec};
 use crate::access::{Authorized, Visible, authorize};
 use crate::error::Result;
+use crate::http::ErrorBody;
 use crate::http::extract::{CommaList, Json, Query};
 use crate::http::page::{Cursor, Limit, Page};
 use crate::hub::App;
@@ -101,7 +102,10 @@ async fn list(
     operation_id = "jobs_create",
     tag = "jobs",
     request_body = Body,
-    responses((status = 201, description = "The job", body = JobView)),
+    responses(
+        (status = 201, description = "The job", body = JobView),
+        (status = 404, description = "There is no such server", body = ErrorBody),
+    ),
 )]
 async fn create(
     State(app): State<App>,

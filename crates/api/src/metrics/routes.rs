@@ -15,6 +15,7 @@ use crate::access::Authorized;
 use crate::access::verbs::ServersRead;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::http::ErrorBody;
 use crate::http::extract::{CommaList, Json, Query};
 use crate::hub::App;
 use crate::servers::Server;
@@ -87,7 +88,10 @@ struct Metrics {
     operation_id = "servers_metrics",
     tag = "servers",
     params(("id" = String, Path, description = "The server"), ChartQuery),
-    responses((status = 200, description = "Series of the same points", body = Metrics)),
+    responses(
+        (status = 200, description = "Series of the same points", body = Metrics),
+        (status = 422, description = "The times or the step make no sense", body = ErrorBody),
+    ),
 )]
 async fn get(
     State(hub): State<App>,

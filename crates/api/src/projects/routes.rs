@@ -68,7 +68,10 @@ async fn get(project: Authorized<Project, ProjectsRead>) -> Response {
 /// Rename a project
 #[utoipa::path(
     patch, path = "/v1/projects/{id}", operation_id = "projects_update", tag = "projects", request_body = Form,
-    params(("id" = uuid::Uuid, Path, description = "The project")),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The project"),
+        ("If-Match" = Option<String>, Header, description = "The version that was read, in quotes"),
+    ),
     responses((status = 200, description = "The project", body = ProjectView))
 )]
 async fn update(

@@ -17,10 +17,10 @@ use crate::access::verbs::{MembersManage, MembersRead, RolesManage, WorkspaceClo
 use crate::access::{Authorized, Node, NodeSet, RequestOrigin, Role, Workspace};
 use crate::auth::{self, Password, Person, PersonName};
 use crate::error::Result;
-use crate::http::Unrepeatable;
 use crate::http::etag::{IfMatch, of_version};
 use crate::http::extract::{Json, Query};
 use crate::http::page::{Page, PageQuery};
+use crate::http::{ErrorBody, Unrepeatable};
 use crate::hub::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -217,7 +217,10 @@ struct RolePatch {
 /// Whoever holds it holds the new permissions at once. You can only add or take what you hold yourself.
 #[utoipa::path(
     patch, path = "/v1/team/roles/{id}", operation_id = "roles_update", tag = "team", request_body = RolePatch,
-    params(("id" = uuid::Uuid, Path, description = "The role")),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The role"),
+        ("If-Match" = Option<String>, Header, description = "The version that was read, in quotes"),
+    ),
     responses((status = 200, description = "The role", body = RoleView))
 )]
 async fn roles_update(
@@ -297,7 +300,10 @@ struct LookUpForm {
 #[utoipa::path(
     post, path = "/v1/invites/look-up", operation_id = "invites_look_up", tag = "auth", security(()),
     request_body = LookUpForm,
-    responses((status = 200, description = "What it offers", body = Offer))
+    responses(
+        (status = 200, description = "What it offers", body = Offer),
+        (status = 410, description = "It was used, withdrawn or has expired", body = ErrorBody),
+    )
 )]
 async fn invite_look_up(
     State(hub): State<App>,
@@ -323,8 +329,12 @@ struct AcceptForm {
 #[utoipa::path(
     post, path = "/v1/invites/accept", operation_id = "invites_accept", tag = "auth", security(()),
     request_body = AcceptForm,
-    responses((status = 200, description = "A member, and signed in; the answer sets the session cookie",
-        body = auth::SignedInView))
+    responses(
+        (status = 200, description = "A member, and signed in; the answer sets the session cookie",
+            body = auth::SignedInView),
+        (status = 401, description = "The password is not that of the account", body = ErrorBody),
+        (status = 410, description = "It was used, withdrawn or has expired", body = ErrorBody),
+    )
 )]
 async fn invite_accept(
     State(hub): State<App>,

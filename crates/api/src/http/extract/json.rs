@@ -47,6 +47,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 /// holds a NUL.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     refuse_nul(bytes)?;
+    require_object(bytes)?;
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let mut track = serde_path_to_error::Track::new();
     let mut unknown = Vec::new();
@@ -62,6 +63,18 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         return Ok(value);
     }
     Err(Error::invalid_fields(unknown.into_iter().map(|field| (field, problem::unknown()))))
+}
+
+/// Every body of the API is an object. Without this a list would do as well: its items in the order of the fields.
+fn require_object(bytes: &[u8]) -> Result<()> {
+    match bytes.trim_ascii_start().first() {
+        Some(b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(malformed)?;
+            Err(Error::invalid_field("body", "must be given as an object"))
+        }
+        // An object, or no JSON at all, which the parser says better.
+        _ => Ok(()),
+    }
 }
 
 /// 415 unless the body says that it is JSON.
@@ -161,6 +174,16 @@ mod tests {
             let json = error.to_json();
             assert_eq!(json["error"]["details"]["fields"][field][0], problem, "{text}: {json}");
         }
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        for text in [r#"["a",1,null]"#, "null", "7", "\"a\"", " [] "] {
+            let error = parse_json::<Form>(text.as_bytes()).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::ValidationFailed, "{text}: {error}");
+        }
+        assert_eq!(parse_json::<Form>(b"[1,").unwrap_err().code(), ErrorCode::BadRequest);
+        assert_eq!(parse_json::<Form>(b"").unwrap_err().code(), ErrorCode::BadRequest);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::{follow, plain, size};
 use crate::access::Authorized;
 use crate::access::verbs::JobsRead;
 use crate::error::{Error, Result};
+use crate::http::ErrorBody;
 use crate::http::extract::{Json, Query};
 use crate::http::sse;
 use crate::hub::App;
@@ -119,6 +120,7 @@ pub(super) struct LogPage {
             (String = "text/plain"),
             (LogChunk = "text/event-stream"),
         )),
+        (status = 410, description = "The log was removed to make room", body = ErrorBody),
     ),
 )]
 pub(super) async fn log(
@@ -162,7 +164,10 @@ pub(super) async fn log(
     operation_id = "jobs_log_search",
     tag = "jobs",
     params(("id" = String, Path, description = "The job"), SearchQuery),
-    responses((status = 200, description = "Lines with the text", body = Matches)),
+    responses(
+        (status = 200, description = "Lines with the text", body = Matches),
+        (status = 410, description = "The log was removed to make room", body = ErrorBody),
+    ),
 )]
 async fn search_log(
     State(app): State<App>,

@@ -1348,6 +1348,7 @@ export interface components {
         Email: string;
         /** @description Every error of the API. */
         ErrorBody: {
+            /** @description What went wrong. */
             error: components["schemas"]["ErrorDetail"];
         };
         /** @description What went wrong. */
@@ -2975,7 +2976,11 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     installer_get: {
@@ -2996,7 +3001,11 @@ export interface operations {
                     "text/x-shellscript": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     health_metrics: {
@@ -3017,7 +3026,11 @@ export interface operations {
                     "application/openmetrics-text": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     health_ready: {
@@ -3038,7 +3051,11 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     operator_keys_list: {
@@ -3064,7 +3081,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_OperatorKey"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     operator_keys_create: {
@@ -3089,7 +3112,17 @@ export interface operations {
                     "application/json": components["schemas"]["OperatorKey"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     operator_keys_delete: {
@@ -3111,7 +3144,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     account_password_change: {
@@ -3134,7 +3175,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     account_sessions_list: {
@@ -3160,7 +3211,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_AccountSession"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     account_sessions_revoke: {
@@ -3182,7 +3239,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     agent_connect: {
@@ -3215,6 +3280,10 @@ export interface operations {
                 };
                 content?: never;
             };
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
             /** @description Too many agents connect at this moment. */
             503: {
                 headers: {
@@ -3222,7 +3291,6 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
         };
     };
     agent_binary_get: {
@@ -3246,7 +3314,12 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     agent_register: {
@@ -3271,7 +3344,34 @@ export interface operations {
                     "application/json": components["schemas"]["RegisterResponse"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            /** @description The install token is unknown */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description The install token was used or has expired */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     api_keys_list: {
@@ -3297,7 +3397,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_ApiKey"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     api_keys_create: {
@@ -3322,7 +3428,17 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyCreated"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     api_keys_delete: {
@@ -3344,7 +3460,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     api_keys_rotate: {
@@ -3368,7 +3492,15 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyCreated"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     audit_list: {
@@ -3402,7 +3534,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_AuditRecord"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     audit_verify: {
@@ -3423,7 +3561,13 @@ export interface operations {
                     "application/json": components["schemas"]["AuditVerification"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     auth_login: {
@@ -3448,7 +3592,25 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            /** @description E-mail and password do not match */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     auth_logout: {
@@ -3467,7 +3629,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     auth_session: {
@@ -3488,7 +3657,13 @@ export interface operations {
                     "application/json": components["schemas"]["CurrentSession"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     auth_session_update: {
@@ -3504,14 +3679,33 @@ export interface operations {
             };
         };
         responses: {
-            /** @description From now on this session acts there; 404 when I am no member */
+            /** @description From now on this session acts there */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description I am no member there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     events_follow: {
@@ -3535,7 +3729,13 @@ export interface operations {
                     "text/event-stream": components["schemas"]["StreamEvent"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     invites_accept: {
@@ -3560,7 +3760,34 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            /** @description The password is not that of the account */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description It was used, withdrawn or has expired */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     invites_look_up: {
@@ -3585,7 +3812,25 @@ export interface operations {
                     "application/json": components["schemas"]["InviteOffer"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description It was used, withdrawn or has expired */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     job_batches_list: {
@@ -3616,7 +3861,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_JobBatch"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     job_batches_create: {
@@ -3641,7 +3892,17 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     job_batches_get: {
@@ -3665,7 +3926,14 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     job_batches_cancel: {
@@ -3689,7 +3957,15 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     job_batches_pause: {
@@ -3713,7 +3989,15 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     job_batches_resume: {
@@ -3737,7 +4021,15 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     job_batches_servers: {
@@ -3768,7 +4060,14 @@ export interface operations {
                     "application/json": components["schemas"]["Page_JobBatchServer"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_list: {
@@ -3803,7 +4102,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Job"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_create: {
@@ -3828,7 +4133,26 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description There is no such server */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_get: {
@@ -3852,7 +4176,14 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_cancel: {
@@ -3876,7 +4207,15 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_log: {
@@ -3913,7 +4252,23 @@ export interface operations {
                     "text/event-stream": components["schemas"]["LogChunk"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            /** @description The log was removed to make room */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_log_search: {
@@ -3948,7 +4303,23 @@ export interface operations {
                     "application/json": components["schemas"]["LogMatches"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            /** @description The log was removed to make room */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_retry: {
@@ -3972,7 +4343,15 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_sign: {
@@ -4000,7 +4379,18 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     jobs_signing: {
@@ -4024,7 +4414,14 @@ export interface operations {
                     "application/json": components["schemas"]["JobSigning"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     openapi_get: {
@@ -4045,7 +4442,11 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     projects_list: {
@@ -4071,7 +4472,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Project"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     projects_create: {
@@ -4096,7 +4503,17 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     projects_get: {
@@ -4120,7 +4537,14 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     projects_delete: {
@@ -4142,13 +4566,24 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     projects_update: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The version that was read, in quotes */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description The project */
                 id: string;
@@ -4170,7 +4605,19 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_list: {
@@ -4214,7 +4661,13 @@ export interface operations {
                     "application/json": components["schemas"]["ServerList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     install_tokens_list: {
@@ -4240,7 +4693,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_InstallToken"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     install_tokens_create: {
@@ -4265,7 +4724,26 @@ export interface operations {
                     "application/json": components["schemas"]["MintedToken"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description There is no such server or project */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     install_tokens_get: {
@@ -4289,7 +4767,14 @@ export interface operations {
                     "application/json": components["schemas"]["InstallToken"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     install_tokens_delete: {
@@ -4311,7 +4796,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_get: {
@@ -4335,7 +4828,14 @@ export interface operations {
                     "application/json": components["schemas"]["ServerDetail"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_delete: {
@@ -4357,7 +4857,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_update: {
@@ -4388,7 +4896,19 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_metrics: {
@@ -4427,7 +4947,23 @@ export interface operations {
                     "application/json": components["schemas"]["Metrics"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            /** @description The times or the step make no sense */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_restrict: {
@@ -4455,7 +4991,18 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_revoke: {
@@ -4479,7 +5026,15 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_rotate_token: {
@@ -4503,7 +5058,15 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     servers_watch: {
@@ -4529,7 +5092,18 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     setup_get: {
@@ -4550,7 +5124,11 @@ export interface operations {
                     "application/json": components["schemas"]["SetupState"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     setup_complete: {
@@ -4575,7 +5153,16 @@ export interface operations {
                     "application/json": components["schemas"]["SetupDone"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     invites_list: {
@@ -4601,7 +5188,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Invite"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     invites_create: {
@@ -4626,7 +5219,17 @@ export interface operations {
                     "application/json": components["schemas"]["InviteCreated"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     invites_delete: {
@@ -4648,7 +5251,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     members_list: {
@@ -4674,7 +5285,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Member"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     members_get: {
@@ -4698,7 +5315,14 @@ export interface operations {
                     "application/json": components["schemas"]["Member"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     members_delete: {
@@ -4720,7 +5344,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     members_grants_set: {
@@ -4748,7 +5380,18 @@ export interface operations {
                     "application/json": components["schemas"]["Member"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     permissions_list: {
@@ -4769,7 +5412,13 @@ export interface operations {
                     "application/json": components["schemas"]["Grantable"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     roles_list: {
@@ -4795,7 +5444,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Role"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     roles_create: {
@@ -4820,7 +5475,17 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     roles_get: {
@@ -4844,7 +5509,14 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     roles_delete: {
@@ -4866,13 +5538,24 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     roles_update: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The version that was read, in quotes */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description The role */
                 id: string;
@@ -4894,7 +5577,19 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     workspace_transfer: {
@@ -4917,7 +5612,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
 }
