@@ -28,6 +28,7 @@ pub mod jobs;
 pub mod license;
 pub mod metrics;
 pub mod operators;
+pub mod plans;
 pub mod projects;
 pub mod servers;
 pub mod team;

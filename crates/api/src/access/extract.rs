@@ -17,6 +17,7 @@ use crate::auth;
 use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
+use crate::workspaces;
 
 /// Something that belongs to a workspace and can be named by an id in a path.
 pub trait Resource: Sized + Send + Sync + 'static {
@@ -60,6 +61,10 @@ pub struct Workspace {
     /// Its id.
     pub id: WorkspaceId,
 }
+
+/// The hub itself: whoever runs it is who holds the node in its first workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installation;
 
 /// What of a kind of thing the caller may use as `V` says: for lists, and for making things whose place comes in the
 /// body. Only this module makes one.
@@ -176,6 +181,20 @@ impl<V: Verb> FromRequestParts<App> for Authorized<Workspace, V> {
 
     async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
         in_workspace(hub, auth::authenticate(hub, parts).await?).await
+    }
+}
+
+impl<V: Verb> FromRequestParts<App> for Authorized<Installation, V> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
+        let Authorized { actor, .. } = in_workspace::<V>(hub, auth::authenticate(hub, parts).await?).await?;
+        let home = workspaces::home(&mut hub.db.read().await?.conn()).await?;
+        if !hub.access.is_lax() && home != Some(actor.workspace_id) {
+            record(hub, &actor, V::NODE, Subject::new("hub", &"", "")).await?;
+            return Err(Error::forbidden(V::NODE.as_str()));
+        }
+        Ok(Self { actor, resource: Installation, verb: PhantomData })
     }
 }
 

@@ -87,6 +87,8 @@ nodes! {
     WorkspaceManage = "workspace.manage",
     /// Hand the workspace to another owner, or close it.
     WorkspaceClose = "workspace.close",
+    /// Run the hub: plans of all its workspaces. Counts in the hub's first workspace only.
+    HubManage = "hub.manage",
 }
 
 impl Node {

@@ -13,7 +13,7 @@ use super::node::{Node, NodeSet};
 pub enum Role {
     /// Everything; every workspace has at least one, over the whole of it.
     Owner,
-    /// Everything but handing the workspace on and closing it.
+    /// Everything but handing the workspace on, closing it, and running the hub.
     Admin,
     /// Servers and what is on them.
     Operator,
@@ -35,7 +35,7 @@ impl Role {
     pub const fn nodes(self) -> NodeSet {
         match self {
             Self::Owner => NodeSet::ALL,
-            Self::Admin => NodeSet::ALL.without(NodeSet::of(&[Node::WorkspaceClose])),
+            Self::Admin => NodeSet::ALL.without(NodeSet::of(&[Node::WorkspaceClose, Node::HubManage])),
             Self::Operator => NodeSet::of(&[
                 Node::ServersRead,
                 Node::ServersEnroll,

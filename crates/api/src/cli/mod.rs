@@ -4,6 +4,7 @@ mod admin;
 mod config;
 mod flags;
 mod logging;
+mod plan;
 mod serve;
 mod sign;
 
@@ -59,6 +60,8 @@ enum ConfigCommand {
 enum AdminCommand {
     /// Create an owner with a workspace of their own
     CreateOwner(admin::CreateOwner),
+    /// Put a workspace on a plan: how many servers and members it may have
+    SetPlan(plan::SetPlan),
     /// Put a new signing key in the place of the old one, which vouches for it; stop the hub first
     RotateKey(SettingFlags),
 }
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Config { command: ConfigCommand::Check(flags) } => config::check(flags),
         Command::Admin { command: AdminCommand::CreateOwner(command) } => admin::create_owner(command),
         Command::Admin { command: AdminCommand::RotateKey(flags) } => admin::rotate_key(flags),
+        Command::Admin { command: AdminCommand::SetPlan(command) } => plan::set_plan(command),
         Command::Sign(command) => sign::sign(&command),
         Command::Openapi => print_openapi(),
         Command::Version => say(format_args!("roadstead {}", env!("CARGO_PKG_VERSION"))),

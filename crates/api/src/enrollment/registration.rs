@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::events::{Change, ChangeSubject};
 use crate::http::Rate;
 use crate::hub::{Hub, Unit};
+use crate::plans::{self, Quota};
 use crate::secret::{TokenDigest, new_token, sha256};
 use crate::servers::{self, Name, NewServer, Server};
 
@@ -71,6 +72,8 @@ async fn admit(
     let server = match server_of(token.server_id.as_deref()) {
         Some(id) => reconnect(hub, unit, token.workspace_id, id, agent_digest).await?,
         None => {
+            // A refusal leaves the token as it was.
+            plans::demand_room(&mut unit.conn(), token.workspace_id, Quota::Servers).await?;
             let chosen = token.name.as_deref().and_then(|name| Name::parse("name", name).ok());
             let new = NewServer {
                 workspace_id: token.workspace_id,

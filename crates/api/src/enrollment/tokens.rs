@@ -14,6 +14,7 @@ use crate::db::{IdText, JsonText};
 use crate::error::{Error, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::Hub;
+use crate::plans::{self, Quota};
 use crate::projects::Project;
 use crate::secret::{TokenDigest, new_token};
 use crate::servers::{Labels, Name, Server};
@@ -65,6 +66,9 @@ pub(super) async fn mint(hub: &Hub, visible: Visible<ServersEnroll>, wanted: New
         registered_server_id: None,
     };
     let mut unit = hub.begin().await?;
+    if token.server_id.is_none() {
+        plans::demand_room(&mut unit.conn(), token.workspace_id, Quota::Servers).await?;
+    }
     store::insert(&mut unit.conn(), &token, TokenDigest::of(secret.reveal())).await?;
     let details = json!({ "ttl_s": ttl_s, "server_id": token.server_id, "project_id": project_id });
     unit.audit(&actor, "install_token.create", token.subject(), Outcome::Ok, details).await?;

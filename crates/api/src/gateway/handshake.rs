@@ -99,7 +99,7 @@ pub(super) async fn welcome(
         ephemeral_key: greeting.agreed.public,
         hub: HubInfo { version: env!("CARGO_PKG_VERSION").to_owned(), time_ms: now.as_ms() },
         heartbeat_interval_s: hub.config.heartbeat_interval_s,
-        license: license::issue(hub, link.workspace_id, link.server_id)?,
+        license: license::issue(hub, link.workspace_id, link.server_id).await?,
         jobs,
         desired: Desired::default(),
     };

@@ -44,6 +44,12 @@ pub fn not_modified(tag: &str) -> Response {
 pub struct IfMatch(Option<i64>);
 
 impl IfMatch {
+    /// Whatever the version is.
+    #[must_use]
+    pub const fn any() -> Self {
+        Self(None)
+    }
+
     /// The version the caller read, if it said so. A store compares it in the statement that changes the row.
     #[must_use]
     pub const fn version(self) -> Option<i64> {

@@ -9,7 +9,8 @@ use super::{assets, docs, health, openapi, pipeline};
 use crate::error::{Error, ErrorCode};
 use crate::hub::App;
 use crate::{
-    api_keys, audit, auth, enrollment, events, gateway, job_batches, jobs, metrics, operators, projects, servers, team,
+    api_keys, audit, auth, enrollment, events, gateway, job_batches, jobs, metrics, operators, plans, projects,
+    servers, team,
 };
 
 /// The whole hub as one service.
@@ -42,6 +43,7 @@ pub(super) fn api() -> OpenApiRouter<App> {
         .merge(jobs::routes())
         .merge(metrics::routes())
         .merge(operators::routes())
+        .merge(plans::routes())
         .merge(projects::routes())
         .merge(servers::routes())
         .merge(team::routes())

@@ -1,6 +1,5 @@
-//! Licences: what a workspace's plan lets a server do. A self-hosted hub issues unlimited ones.
+//! Licences: what a workspace's plan lets a server do. Without a plan they are unlimited.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::license::LicenseBody;
@@ -10,6 +9,7 @@ use protocol::{ServerId, Signed, WorkspaceId, signing};
 use crate::background::{self, Wake};
 use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
+use crate::plans;
 
 /// How long a licence holds. Agents get a new one with every connection, and every day.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -30,7 +30,7 @@ pub fn spawn(app: &App) {
 /// When one cannot be written as JSON.
 pub async fn renew(hub: &Hub) -> Result<()> {
     for (number, link) in hub.gateway.links().into_iter().enumerate() {
-        let license = issue(hub, link.workspace_id, link.server_id)?;
+        let license = issue(hub, link.workspace_id, link.server_id).await?;
         let params = serde_json::to_value(license).map_err(Error::internal)?;
         let deadline_ms = hub.now().plus(RENEW_EVERY).as_ms();
         // Nobody waits for the answer; a refusal is reported as a security event.
@@ -42,18 +42,22 @@ pub async fn renew(hub: &Hub) -> Result<()> {
     Ok(())
 }
 
-/// A licence for a server, signed.
+/// A licence for a server, signed: what the plan of its workspace says.
 ///
 /// # Errors
-/// When it cannot be written as JSON.
-pub fn issue(hub: &Hub, workspace_id: WorkspaceId, server_id: ServerId) -> Result<Signed> {
+/// When the database cannot be read, or it cannot be written as JSON.
+pub async fn issue(hub: &Hub, workspace_id: WorkspaceId, server_id: ServerId) -> Result<Signed> {
     let now = hub.now();
+    let plan = {
+        let mut session = hub.db.read().await?;
+        plans::of(&mut session.conn(), workspace_id).await?
+    };
     let body = LicenseBody {
         server_id,
         workspace_id,
-        plan: "unlimited".to_owned(),
-        features: Vec::new(),
-        limits: BTreeMap::new(),
+        plan: plan.name.as_str().to_owned(),
+        features: plan.features.as_slice().to_vec(),
+        limits: plan.limits.by_name(),
         issued_at_ms: now.as_ms(),
         expires_at_ms: now.plus(LIFE).as_ms(),
     };

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::Hub;
 use crate::ids::InviteId;
+use crate::plans::{self, Quota};
 use crate::secret::{TokenDigest, new_token};
 use crate::workspaces;
 
@@ -59,6 +60,7 @@ pub(super) async fn create(hub: &Hub, workspace: Authorized<Workspace, MembersMa
     if store::count_invites(&mut unit.conn(), workspace.id).await? >= MAX {
         return Err(Error::conflict(format!("{MAX} invitations stand already; withdraw some first")));
     }
+    plans::demand_room(&mut unit.conn(), workspace.id, Quota::Members).await?;
     if store::is_member(&mut unit.conn(), workspace.id, new.email.key()).await? {
         return Err(Error::conflict("somebody with this address is a member already; change their grants instead"));
     }

@@ -52,7 +52,7 @@ async fn nobody_gives_or_takes_what_they_do_not_hold() {
 
         let risen = admin.put(&format!("{}/grants", path(&admin_id)), grants(&[role("owner")])).await;
         assert_eq!(risen.status, StatusCode::FORBIDDEN, "{}", risen.text());
-        assert_eq!(risen.json()["error"]["details"]["missing"], json!(["workspace.close"]));
+        assert_eq!(risen.json()["error"]["details"]["missing"], json!(["workspace.close", "hub.manage"]));
         for (who, target, granted) in [
             (&admin, &member_id, role("owner")),
             (&admin, &owner_id, role("viewer")),

@@ -1,7 +1,7 @@
 //! What every route needs. This table is written by hand, apart from the code that it judges.
 
 use Node::{
-    ApiKeysCreate, ApiKeysManage, AuditRead, EventsRead, JobsCancel, JobsRead, MembersManage, MembersRead,
+    ApiKeysCreate, ApiKeysManage, AuditRead, EventsRead, HubManage, JobsCancel, JobsRead, MembersManage, MembersRead,
     ProjectsManage, ProjectsRead, RolesManage, ServersEnroll, ServersExec, ServersManage, ServersRead, WorkspaceClose,
 };
 
@@ -90,6 +90,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/jobs/{id}/log/search", Needs::On(Kind::Job, JobsRead)),
     ("GET /v1/jobs/{id}/signing", Needs::On(Kind::Job, JobsRead)),
     ("GET /v1/openapi.json", Needs::Public),
+    ("GET /v1/plan", Needs::Session),
     ("GET /v1/projects", Needs::List(Kind::Project, ProjectsRead)),
     ("GET /v1/projects/{id}", Needs::On(Kind::Project, ProjectsRead)),
     ("GET /v1/servers", Needs::List(Kind::Server, ServersRead)),
@@ -104,6 +105,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/team/permissions", Needs::Session),
     ("GET /v1/team/roles", Needs::Workspace(MembersRead)),
     ("GET /v1/team/roles/{id}", Needs::On(Kind::Role, MembersRead)),
+    ("GET /v1/workspaces", Needs::Workspace(HubManage)),
     ("PATCH /v1/auth/session", Needs::Session),
     ("PATCH /v1/projects/{id}", Needs::On(Kind::Project, ProjectsManage)),
     ("PATCH /v1/servers/{id}", Needs::On(Kind::Server, ServersManage)),
@@ -135,5 +137,6 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("POST /v1/team/roles", Needs::Workspace(RolesManage)),
     ("POST /v1/team/transfer", Needs::Workspace(WorkspaceClose)),
     ("PUT /v1/servers/{id}/restrictions", Needs::On(Kind::Server, ServersManage)),
+    ("PUT /v1/workspaces/{id}/plan", Needs::Workspace(HubManage)),
     ("PUT /v1/team/members/{id}/grants", Needs::On(Kind::Member, MembersManage)),
 ];

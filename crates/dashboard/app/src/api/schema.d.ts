@@ -730,6 +730,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The plan of my workspace, and how much of it is used */
+        get: operations["plan_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects": {
         parameters: {
             query?: never;
@@ -1146,6 +1163,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workspaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every workspace of this hub with its plan, oldest first
+         * @description For whoever runs the hub: needs `hub.manage` in its first workspace.
+         */
+        get: operations["workspaces_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workspaces/{id}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put a workspace on a plan
+         * @description A limit below what there is refuses what is new and takes nothing away. Needs `hub.manage` in the hub's first workspace.
+         */
+        put: operations["plan_set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1381,6 +1438,8 @@ export interface components {
             /** @description User to run as; root when absent. */
             user?: string | null;
         };
+        /** @description Words for features, such as `white_label`. */
+        Features: string[];
         /** @description One mounted device. */
         Filesystem: {
             /** @description Type, e.g. `ext4`. */
@@ -2506,6 +2565,18 @@ export interface components {
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
+        /** @description One page of a list. */
+        Page_Tenant: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                /** Format: uuid */
+                id: string;
+                name: components["schemas"]["WorkspaceName"];
+                plan: components["schemas"]["Plan"];
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
         /**
          * Format: password
          * @description A password as somebody signing in sends it: of any shape, but bounded, since hashing costs.
@@ -2523,6 +2594,56 @@ export interface components {
         };
         /** @description What a person is called: one line of 1 to 80 characters. */
         PersonName: string;
+        /** @description A plan as the API shows it. */
+        Plan: {
+            features: components["schemas"]["Features"];
+            limits: components["schemas"]["PlanLimits"];
+            name: components["schemas"]["PlanName"];
+            used: components["schemas"]["PlanUsed"];
+            /**
+             * Format: int64
+             * @description 0 when nobody ever set one.
+             */
+            version: number;
+        };
+        PlanForm: {
+            /** @description What the workspace may use beyond the ordinary. */
+            features?: components["schemas"]["Features"];
+            /** @description How much of what; what is not given is unlimited. */
+            limits: components["schemas"]["PlanLimits"];
+            /** @description What it is called. */
+            name: components["schemas"]["PlanName"];
+        };
+        /** @description How much of what; what is not given is unlimited. */
+        PlanLimits: {
+            /**
+             * Format: int32
+             * @description Members, and people who are invited.
+             * @default null
+             */
+            members: number | null;
+            /**
+             * Format: int32
+             * @description Servers that are enrolled.
+             * @default null
+             */
+            servers: number | null;
+        };
+        /** @description One line of 1 to 40 characters. */
+        PlanName: string;
+        /** @description How much there is. */
+        PlanUsed: {
+            /**
+             * Format: int64
+             * @description Members, and people who are invited.
+             */
+            members: number;
+            /**
+             * Format: int64
+             * @description Servers that are enrolled.
+             */
+            servers: number;
+        };
         /** @description What the host's own policy lets the hub do. The host decides by the policy itself, never by this summary. */
         Policy: {
             /** @description Kinds refused although their tier is allowed. */
@@ -2853,6 +2974,14 @@ export interface components {
          * @enum {string}
          */
         Target: "x86_64-linux" | "aarch64-linux";
+        /** @description A workspace with its plan. */
+        Tenant: {
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            name: components["schemas"]["WorkspaceName"];
+            plan: components["schemas"]["Plan"];
+        };
         /**
          * @description How much power over a host a kind of job takes, for the API's document: the wire crate knows nothing of it.
          * @enum {string}
@@ -4449,6 +4578,33 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    plan_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     projects_list: {
         parameters: {
             query?: {
@@ -5616,6 +5772,81 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    workspaces_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of workspaces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Tenant"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    plan_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that was read, in quotes */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description The workspace */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanForm"];
+            };
+        };
+        responses: {
+            /** @description The workspace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];
             421: components["responses"]["Error"];
