@@ -113,7 +113,12 @@ async fn an_untouched_log_verifies_and_goes_on_after_a_restart() {
         let owner = hub.owner().await;
         record_some(&hub, 3).await;
         chain(&hub.hub).await.unwrap();
-        let expected = |checked: i64| json!({ "ok": true, "checked": checked, "broken_at": null, "problem": null });
+        let expected = |checked: i64| {
+            json!({
+                "ok": true, "checked": checked, "redacted": 0, "removed_up_to": 0,
+                "broken_at": null, "broken_id": null, "problem": null,
+            })
+        };
         assert_eq!(owner.get("/v1/audit/verify").await.json(), expected(4));
 
         let restarted = hub.restarted();
@@ -164,6 +169,8 @@ async fn every_tampering_is_noticed() {
         "request_id",
         "details",
         "hash",
+        "salt",
+        "sealed",
     ] {
         let damage = match column {
             "result" => "update audit set result = 'denied' where position = 3".to_owned(),
@@ -189,7 +196,7 @@ async fn a_chain_that_was_computed_anew_is_not_the_one_that_was_signed() {
     // Somebody with the database and this program changes a record and chains everything again.
     let mut tx = hub.hub.db.write().await.unwrap();
     for statement in [
-        "update audit set actor_name = 'somebody else', position = null",
+        "update audit set actor_id = 'somebody else', position = null",
         "update audit_head set position = 0, hash = '0000000000000000000000000000000000000000000000000000000000000000'",
     ] {
         tx.conn().query_built(statement.to_owned()).execute().await.unwrap();
