@@ -112,7 +112,7 @@ impl Check {
             early = Some(Finding::whole("the chain does not begin where every chain begins"));
         }
         // Whether the hub signed it is seen when its key is known, at the end.
-        let given = trust.head.as_ref().and_then(|signed| body::<HeadFile>(signed));
+        let given = trust.head.as_ref().and_then(body::<HeadFile>);
         let given = given.filter(|head| head.position >= start.position);
         if start.complete {
             for kept in start.kept.clone().into_iter().chain(given) {
@@ -186,34 +186,33 @@ impl Check {
         let body = signed_end(end, trust)?;
         let head = Head { position: body.position, hash: body.hash };
         let same = (body.workspace_id, body.complete) == (self.start.workspace_id, self.start.complete);
-        let problem = if self.start.complete && self.walk.head().position > head.position {
-            let (position, last) = (head.position, self.walk.head().position);
-            format!(
-                "the signed end is that of position {position}, but records follow up to {last}: it is an older one"
-            )
-        } else if body.records != self.records || !same {
-            "the signed end belongs to another export, or records were removed from this one".to_owned()
-        } else if body.sha256.as_bytes() != digest {
-            "a line was changed, removed or moved after the hub signed the export".to_owned()
-        } else {
-            if self.start.complete {
-                self.walk.end_at(&head)?;
-            }
-            return Ok(Sound {
-                records: self.records,
-                redacted: self.redacted + self.walk.redacted,
-                complete: self.start.complete,
-                unseen: self.unseen,
-                removed_up_to: self.start.position,
-                end: head,
-                fingerprint: end.fingerprint,
-            });
-        };
-        // Rather where the chain breaks than that something is wrong somewhere.
         if self.start.complete {
+            let last = self.walk.head().position;
+            if last > head.position {
+                let position = head.position;
+                let problem = format!("the signed end is that of position {position}, but records go on up to {last}");
+                return Err(Finding::whole(format!("{problem}: it is an older one")));
+            }
+            // Rather where the chain breaks than that something is wrong somewhere.
             self.walk.end_at(&head)?;
         }
-        Err(Finding::whole(problem))
+        if body.records != self.records || !same {
+            let problem = "the signed end belongs to another export, or records were removed from this one";
+            return Err(Finding::whole(problem));
+        }
+        if body.sha256.as_bytes() != digest {
+            let problem = "a line was changed, removed or moved after the hub signed the export";
+            return Err(Finding::whole(problem));
+        }
+        Ok(Sound {
+            records: self.records,
+            redacted: self.redacted + self.walk.redacted,
+            complete: self.start.complete,
+            unseen: self.unseen,
+            removed_up_to: self.start.position,
+            end: head,
+            fingerprint: end.fingerprint,
+        })
     }
 }
 
