@@ -60,13 +60,8 @@ pub fn require_own(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be read or is longer.
-#[expect(clippy::disallowed_methods, reason = "this is the replacement that the ban names")]
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot open {}", path.display())),
-    };
+    let Some(file) = open(path)? else { return Ok(None) };
     let mut content = Vec::new();
     let length = file.take(limit.saturating_add(1)).read_to_end(&mut content);
     let length = length.with_context(|| format!("cannot read {}", path.display()))?;
@@ -74,6 +69,19 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         bail!("{} is longer than {limit} bytes, which cannot be right", path.display());
     }
     Ok(Some(content))
+}
+
+/// A file of any length to be read piece by piece, `None` when there is none.
+///
+/// # Errors
+/// When it cannot be opened.
+#[expect(clippy::disallowed_methods, reason = "this is the replacement that the ban names")]
+pub fn open(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot open {}", path.display())),
+    }
 }
 
 /// As [`read`], for text.

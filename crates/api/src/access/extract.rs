@@ -12,7 +12,7 @@ use serde_json::json;
 use super::actor::{Actor, Principal};
 use super::node::{Node, Verb};
 use super::scope::{Place, Reach};
-use crate::audit::{Outcome, Subject};
+use crate::audit::{self, Subject};
 use crate::auth;
 use crate::db::Conn;
 use crate::error::{Error, Result};
@@ -157,10 +157,7 @@ fn refusal(node: Node) -> Error {
 
 /// Refusals are recorded: somebody tries what they were not given.
 async fn record(hub: &Hub, actor: &Actor, node: Node, subject: Subject) -> Result<()> {
-    let mut unit = hub.begin().await?;
-    let details = json!({ "permission": node.as_str() });
-    unit.audit(actor, "access.deny", subject, Outcome::Denied, details).await?;
-    unit.commit().await
+    audit::record_refusal(hub, actor, "access.deny", subject, json!({ "permission": node.as_str() })).await
 }
 
 impl<R: Resource, V: Verb> FromRequestParts<App> for Authorized<R, V> {

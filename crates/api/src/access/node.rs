@@ -83,6 +83,8 @@ nodes! {
     ApiKeysManage = "api-keys.manage",
     /// Read the audit log.
     AuditRead = "audit.read",
+    /// Remove personal data from records of the audit log.
+    AuditRedact = "audit.redact",
     /// Rename the workspace and change its rules.
     WorkspaceManage = "workspace.manage",
     /// Hand the workspace to another owner, or close it.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use protocol::Signed;
 use serde::{Deserialize, Serialize};
 
-use super::store;
+use super::{checkpoint, store};
 use crate::clock::Timestamp;
 use crate::data_dir;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::keys::Keys;
 
 /// Under this prefix heads are signed.
-const SIGNATURE_PREFIX: &str = "roadstead-audit-head-v1\0";
+pub(super) const SIGNATURE_PREFIX: &str = "roadstead-audit-head-v1\0";
 /// Records that one transaction chains.
 const BATCH: i64 = 500;
 const MAX_FILE_BYTES: u64 = 4096;
@@ -76,22 +76,49 @@ pub(super) async fn extend(hub: &Hub) -> Result<()> {
 }
 
 /// Signs the head and writes it outside the database, unless it is there already.
+///
+/// A head that is there must be part of what this one ends: else records were removed or rewritten since, and the old
+/// head is the evidence. It stays then, and every verification fails on it, until somebody takes it away.
 async fn keep(hub: &Hub, head: Head) -> Result<()> {
     let _alone = hub.audit.keeping.lock().await;
     let path = path(&hub.config.data_dir);
-    let keys = hub.keys.clone();
-    let at = hub.now();
-    let write = move || {
-        let kept = read(&path, &keys).map_err(Error::internal)?;
-        if kept.is_some_and(|kept| kept.position >= head.position) {
+    let kept = read_kept(hub).await?.map_err(Error::internal)?;
+    if let Some(kept) = kept {
+        if kept.position >= head.position {
             return Ok(());
         }
-        let file = HeadFile { position: head.position, hash: head.hash, at };
-        let signed = keys.sign(SIGNATURE_PREFIX, serde_json::to_string(&file).map_err(Error::internal)?);
-        let content = serde_json::to_vec_pretty(&signed).map_err(Error::internal)?;
-        data_dir::write_private(&path, &content).map_err(|error| Error::internal(error.into_boxed_dyn_error()))
-    };
-    tokio::task::spawn_blocking(write).await.map_err(Error::internal)?
+        if !is_in_chain(hub, &kept).await? {
+            tracing::error!(
+                position = kept.position,
+                "the audit log does not hold the record that {} was signed for: records were removed or rewritten, or \
+                 the database is an older copy; roadstead audit verify says more",
+                path.display()
+            );
+            return Ok(());
+        }
+    }
+    let file = HeadFile { position: head.position, hash: head.hash, at: hub.now() };
+    let signed = hub.keys.sign(SIGNATURE_PREFIX, serde_json::to_string(&file).map_err(Error::internal)?);
+    let content = serde_json::to_vec_pretty(&signed).map_err(Error::internal)?;
+    let write = move || data_dir::write_private(&path, &content);
+    let written = tokio::task::spawn_blocking(write).await.map_err(Error::internal)?;
+    written.map_err(|error| Error::internal(error.into_boxed_dyn_error()))
+}
+
+async fn is_in_chain(hub: &Hub, kept: &HeadFile) -> Result<bool> {
+    let mut database = hub.db.read().await?;
+    if let Some(hash) = store::hash_at(&mut database.conn(), kept.position).await? {
+        return Ok(hash == kept.hash);
+    }
+    // Removed because it was old; the checkpoint is signed.
+    let begin = checkpoint::read(&mut database.conn(), &hub.keys).await?;
+    Ok(begin.is_ok_and(|begin| kept.position == 0 || begin.position >= kept.position))
+}
+
+/// The head that this hub keeps.
+pub(super) async fn read_kept(hub: &Hub) -> Result<Result<Option<HeadFile>, HeadFileError>> {
+    let (path, keys) = (path(&hub.config.data_dir), hub.keys.clone());
+    tokio::task::spawn_blocking(move || read(&path, &keys)).await.map_err(Error::internal)
 }
 
 pub(super) fn path(data_dir: &Path) -> PathBuf {
@@ -100,16 +127,17 @@ pub(super) fn path(data_dir: &Path) -> PathBuf {
 
 /// The kept head, `None` when there is none.
 pub(super) fn read(path: &Path, keys: &Keys) -> Result<Option<HeadFile>, HeadFileError> {
-    let content = data_dir::read(path, MAX_FILE_BYTES).map_err(|_| HeadFileError)?;
+    let problem = || HeadFileError(path.to_owned());
+    let content = data_dir::read(path, MAX_FILE_BYTES).map_err(|_| problem())?;
     let Some(content) = content else { return Ok(None) };
-    let signed: Signed = serde_json::from_slice(&content).map_err(|_| HeadFileError)?;
+    let signed: Signed = serde_json::from_slice(&content).map_err(|_| problem())?;
     if !keys.has_signed(SIGNATURE_PREFIX, &signed) {
-        return Err(HeadFileError);
+        return Err(problem());
     }
-    serde_json::from_str(&signed.body).map(Some).map_err(|_| HeadFileError)
+    serde_json::from_str(&signed.body).map(Some).map_err(|_| problem())
 }
 
-/// The kept head cannot be read, or this hub did not sign it.
+/// A head that cannot be read, or that this hub did not sign.
 #[derive(Debug, thiserror::Error)]
-#[error("the file audit-head.json in the data directory is damaged or was not signed by this hub")]
-pub(super) struct HeadFileError;
+#[error("{} is damaged or was not signed by this hub", .0.display())]
+pub(super) struct HeadFileError(PathBuf);

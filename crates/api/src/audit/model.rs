@@ -6,7 +6,6 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
-use crate::secret::sha256;
 
 /// What was acted upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +52,17 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// The word in the API and the database.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A record as it is stored.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(super) struct Entry {
@@ -77,47 +87,20 @@ pub(super) struct Entry {
     pub(super) position: Option<i64>,
     pub(super) prev_hash: Option<String>,
     pub(super) hash: Option<String>,
-}
-
-/// What is hashed: these fields in this order, as JSON without spaces.
-#[derive(Serialize)]
-struct Canonical<'a> {
-    position: i64,
-    id: &'a str,
-    workspace_id: WorkspaceId,
-    at_ms: i64,
-    actor: [&'a str; 3],
-    action: &'a str,
-    subject: [&'a str; 3],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_id: Option<&'a str>,
-    result: Outcome,
-    ip: &'a str,
-    user_agent: &'a str,
-    request_id: &'a str,
-    details: &'a str,
+    /// How it is hashed: see [`super::form`].
+    pub(super) form: i64,
+    /// Opens `sealed`; gone once the record is redacted.
+    pub(super) salt: Option<String>,
+    /// Digest of what a redaction removes.
+    pub(super) sealed: Option<String>,
+    pub(super) redacted_at: Option<Timestamp>,
 }
 
 impl Entry {
-    /// The link of the chain: SHA-256 over the hash before and the record at `position`.
-    pub(super) fn link(&self, prev_hash: &str, position: i64) -> serde_json::Result<String> {
-        let canonical = Canonical {
-            position,
-            id: &self.id,
-            workspace_id: self.workspace_id,
-            at_ms: self.at.as_ms(),
-            actor: [&self.actor_type, &self.actor_id, &self.actor_name],
-            action: &self.action,
-            subject: [&self.subject_type, &self.subject_id, &self.subject_name],
-            server_id: self.server_id.as_deref(),
-            result: self.result,
-            ip: &self.ip,
-            user_agent: &self.user_agent,
-            request_id: &self.request_id,
-            details: &self.details,
-        };
-        let input = [prev_hash.as_bytes(), &serde_json::to_vec(&canonical)?].concat();
-        Ok(protocol::hex::encode(sha256(&input).as_bytes()))
+    /// What a search looks through, folded.
+    pub(super) fn search_key(&self) -> String {
+        // No text that is searched for holds a line break, so nothing is found across two of these.
+        [self.action.as_str(), &self.actor_name, &self.subject_name].join("\n").to_lowercase()
     }
 }
 
@@ -142,6 +125,12 @@ pub(super) struct View {
     request_id: String,
     #[schema(value_type = Object)]
     details: Value,
+    /// When names, address, user agent and details were removed from it; null when they were not.
+    #[schema(required)]
+    redacted_at: Option<Timestamp>,
+    /// Its place in the chain of the whole installation; null until the record is chained.
+    #[schema(required)]
+    position: Option<i64>,
     /// Hash of the record before; null until the record is chained, within a second.
     #[schema(required)]
     prev_hash: Option<String>,
@@ -175,6 +164,8 @@ impl From<Entry> for View {
             user_agent: entry.user_agent,
             request_id: entry.request_id,
             details: serde_json::from_str(&entry.details).unwrap_or(Value::Null),
+            redacted_at: entry.redacted_at,
+            position: entry.position,
             prev_hash: entry.prev_hash,
             hash: entry.hash,
         }

@@ -15,6 +15,12 @@ const CONFIG: &str = "config";
 pub(super) struct SettingFlags(BTreeMap<String, String>);
 
 impl SettingFlags {
+    /// Without those that were named without a value.
+    pub(super) fn without_empty(mut self) -> Self {
+        self.0.retain(|_, value| !value.is_empty());
+        self
+    }
+
     /// All settings, with those of environment and file.
     pub(super) fn load(self) -> Result<Loaded> {
         // A variable that is not UTF-8 is no setting.

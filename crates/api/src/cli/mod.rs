@@ -1,6 +1,7 @@
 //! The command line of the hub. Only this module prints; everything else logs.
 
 mod admin;
+mod audit;
 mod config;
 mod flags;
 mod logging;
@@ -41,6 +42,11 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
+    /// Look at the audit log without a hub
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Sign a job as an operator, after a look at what it says: prints the signature
     Sign(sign::Sign),
     /// Print the OpenAPI document
@@ -64,6 +70,12 @@ enum AdminCommand {
     SetPlan(plan::SetPlan),
     /// Put a new signing key in the place of the old one, which vouches for it; stop the hub first
     RotateKey(SettingFlags),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Check that no record was changed or removed; exit code 0: none, 1: some, 2: it cannot be read
+    Verify(Box<audit::Verify>),
 }
 
 /// Why a command failed.
@@ -91,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Admin { command: AdminCommand::CreateOwner(command) } => admin::create_owner(command),
         Command::Admin { command: AdminCommand::RotateKey(flags) } => admin::rotate_key(flags),
         Command::Admin { command: AdminCommand::SetPlan(command) } => plan::set_plan(command),
+        Command::Audit { command: AuditCommand::Verify(command) } => audit::verify(*command),
         Command::Sign(command) => sign::sign(&command),
         Command::Openapi => print_openapi(),
         Command::Version => say(format_args!("roadstead {}", env!("CARGO_PKG_VERSION"))),

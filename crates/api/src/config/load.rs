@@ -236,6 +236,7 @@ impl Reader {
     fn retention(&mut self) -> Result<Retention> {
         let default = Retention::default();
         let job_logs_gib = self.optional_number("retention.job_logs_gib", 1, 1 << 20)?;
+        let audit_days = self.number("retention.audit_days", default.audit_days, 0, 36_500)?;
         let mut days = |key, default| self.number(key, default, 1, 3650);
         Ok(Retention {
             jobs_days: days("retention.jobs_days", default.jobs_days)?,
@@ -243,6 +244,7 @@ impl Reader {
             minute_samples_days: days("retention.minute_samples_days", default.minute_samples_days)?,
             five_minute_samples_days: days("retention.five_minute_samples_days", default.five_minute_samples_days)?,
             hour_samples_days: days("retention.hour_samples_days", default.hour_samples_days)?,
+            audit_days,
         })
     }
 

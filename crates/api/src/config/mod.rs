@@ -102,6 +102,8 @@ pub struct Retention {
     pub five_minute_samples_days: u32,
     /// Metric samples by the hour.
     pub hour_samples_days: u32,
+    /// Records of the audit log; 0: for ever.
+    pub audit_days: u32,
 }
 
 impl Default for Retention {
@@ -112,6 +114,7 @@ impl Default for Retention {
             minute_samples_days: 7,
             five_minute_samples_days: 31,
             hour_samples_days: 400,
+            audit_days: 0,
         }
     }
 }

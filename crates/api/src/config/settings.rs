@@ -60,6 +60,7 @@ settings! {
     "metrics_token_file" "FILE" "A file that holds the metrics token",
     "retention.jobs_days" "DAYS" "How long ended jobs and their logs are kept [default: 90]",
     "retention.job_logs_gib" "GIB" "How much room logs of jobs may take; beyond it the oldest go first [default: no limit]",
+    "retention.audit_days" "DAYS" "How long records of the audit log are kept, 0 for ever [default: 0]",
     "retention.minute_samples_days" "DAYS" "How long metrics are kept by the minute [default: 7]",
     "retention.five_minute_samples_days" "DAYS" "How long metrics are kept by five minutes [default: 31]",
     "retention.hour_samples_days" "DAYS" "How long metrics are kept by the hour [default: 400]",

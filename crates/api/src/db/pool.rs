@@ -54,10 +54,7 @@ impl Db {
         let db = match options {
             DbOptions::Sqlite(path) => Self::open_sqlite(path).await?,
             DbOptions::Postgres(url) => {
-                let options: PgConnectOptions = url
-                    .reveal()
-                    .parse()
-                    .map_err(|_| anyhow::anyhow!("the database URL is not a valid postgres:// URL"))?;
+                let options = postgres_options(url)?;
                 let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(ACQUIRE_TIMEOUT);
                 Self(Pools::Postgres(pool.connect_with(options).await?))
             }
@@ -67,6 +64,26 @@ impl Db {
             Pools::Postgres(pool) => migrate::run_postgres(pool).await?,
         }
         Ok(db)
+    }
+
+    /// Opens a database that is there, as it is, and writes nothing: neither rows nor its schema. [`Db::write`] fails.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open_read_only(options: &DbOptions) -> anyhow::Result<Self> {
+        match options {
+            DbOptions::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().filename(path).read_only(true);
+                let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+                let readers = pool.connect_with(options.busy_timeout(ACQUIRE_TIMEOUT)).await?;
+                Ok(Self(Pools::Sqlite { writer: readers.clone(), readers }))
+            }
+            DbOptions::Postgres(url) => {
+                let options = postgres_options(url)?.options([("default_transaction_read_only", "on")]);
+                let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+                Ok(Self(Pools::Postgres(pool.connect_with(options).await?)))
+            }
+        }
     }
 
     async fn open_sqlite(path: &Path) -> sqlx::Result<Self> {
@@ -144,6 +161,10 @@ impl Db {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+fn postgres_options(url: &crate::secret::Secret) -> anyhow::Result<PgConnectOptions> {
+    url.reveal().parse().map_err(|_| anyhow::anyhow!("the database URL is not a valid postgres:// URL"))
 }
 
 /// A connection for reading.

@@ -62,8 +62,18 @@ impl Outcome {
 }
 
 /// What resources are called in refusals.
-const WORDS: [&str; 9] =
-    ["server", "job", "job batch", "install token", "project", "member", "role", "invitation", "API key"];
+const WORDS: [&str; 10] = [
+    "server",
+    "job",
+    "job batch",
+    "install token",
+    "project",
+    "member",
+    "role",
+    "invitation",
+    "API key",
+    "audit record",
+];
 
 /// Routes whose answer goes on.
 const STREAMS: [&str; 1] = ["GET /v1/events"];

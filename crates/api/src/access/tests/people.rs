@@ -207,10 +207,14 @@ impl World {
                 _ => client.post("/v1/projects", json!({ "name": format!("P{}", self.hub.hub.ids.uuid()) })).await,
             },
             // What concerns the whole workspace lies in no project.
-            Kind::Member | Kind::Role | Kind::Invite | Kind::ApiKey
+            Kind::Member | Kind::Role | Kind::Invite | Kind::ApiKey | Kind::AuditRecord
                 if matches!(target, Target::Held | Target::InProject) =>
             {
                 return None;
+            }
+            Kind::AuditRecord => {
+                let newest = client.get("/v1/audit?limit=1").await.json();
+                return Some(newest["data"][0]["id"].as_str().unwrap().to_owned());
             }
             Kind::Member => {
                 let email = format!("m{}@example.org", self.hub.hub.ids.uuid());

@@ -1,8 +1,9 @@
 //! What every route needs. This table is written by hand, apart from the code that it judges.
 
 use Node::{
-    ApiKeysCreate, ApiKeysManage, AuditRead, EventsRead, HubManage, JobsCancel, JobsRead, MembersManage, MembersRead,
-    ProjectsManage, ProjectsRead, RolesManage, ServersEnroll, ServersExec, ServersManage, ServersRead, WorkspaceClose,
+    ApiKeysCreate, ApiKeysManage, AuditRead, AuditRedact, EventsRead, HubManage, JobsCancel, JobsRead, MembersManage,
+    MembersRead, ProjectsManage, ProjectsRead, RolesManage, ServersEnroll, ServersExec, ServersManage, ServersRead,
+    WorkspaceClose,
 };
 
 use crate::access::Node;
@@ -42,6 +43,7 @@ pub(super) enum Kind {
     Role,
     Invite,
     ApiKey,
+    AuditRecord,
 }
 
 impl Kind {
@@ -54,6 +56,7 @@ impl Kind {
             Self::Project => ProjectsRead,
             Self::Member | Self::Role | Self::Invite => MembersRead,
             Self::ApiKey => ApiKeysManage,
+            Self::AuditRecord => AuditRead,
         }
     }
 }
@@ -78,6 +81,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/agent/binary/{target}", Needs::Public),
     ("GET /v1/api-keys", Needs::Session),
     ("GET /v1/audit", Needs::Somewhere(AuditRead)),
+    ("GET /v1/audit/export", Needs::Workspace(AuditRead)),
     ("GET /v1/audit/verify", Needs::Workspace(AuditRead)),
     ("GET /v1/auth/session", Needs::Session),
     ("GET /v1/events", Needs::Somewhere(EventsRead)),
@@ -115,6 +119,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("POST /v1/agent/register", Needs::Public),
     ("POST /v1/api-keys", Needs::Somewhere(ApiKeysCreate)),
     ("POST /v1/api-keys/{id}/rotate", Needs::OnOrOwn(Kind::ApiKey, ApiKeysManage)),
+    ("POST /v1/audit/{id}/redact", Needs::On(Kind::AuditRecord, AuditRedact)),
     ("POST /v1/auth/login", Needs::Public),
     ("POST /v1/auth/logout", Needs::Session),
     ("POST /v1/invites/accept", Needs::Public),
