@@ -3,7 +3,7 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { setUnauthenticatedHandler } from '@/api/client';
+import { setForbiddenHandler, setUnauthenticatedHandler } from '@/api/client';
 import { ApiError } from '@/api/error';
 import { TooltipProvider } from '@/kit/tooltip';
 import { router } from '@/router';
@@ -16,6 +16,10 @@ setUnauthenticatedHandler(() => {
   if (queryClient.getQueryData(sessionQuery.queryKey) === undefined) return;
   queryClient.removeQueries({ queryKey: sessionQuery.queryKey });
   void router.invalidate();
+});
+
+setForbiddenHandler(() => {
+  void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey });
 });
 
 const root = document.getElementById('root');

@@ -21,6 +21,8 @@ const groups = [
       ['g s', t('shell.shortcuts.servers')],
       ['g j', t('shell.shortcuts.jobs')],
       ['g b', t('shell.shortcuts.batches')],
+      ['g p', t('shell.shortcuts.projects')],
+      ['g t', t('shell.shortcuts.team')],
       ['g a', t('shell.shortcuts.audit')],
       ['g u', t('shell.shortcuts.account')],
     ],

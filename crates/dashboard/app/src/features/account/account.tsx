@@ -16,14 +16,17 @@ import { Badge } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
-import { Avatar } from '@/shell/layout';
-import { useSession } from '@/shell/session';
+import { Avatar } from '@/shell/avatar';
+import { useMay, useSession } from '@/shell/session';
 import { type ThemeChoice, useTheme } from '@/shell/theme';
+import { ApiKeys } from './api-keys';
 import { deviceOf } from './device';
+import { Membership } from './membership';
 import { OperatorKeys } from './operator-keys';
 
 export function AccountPage() {
   const session = useSession();
+  const mayExec = useMay('servers.exec');
   if (!session) return null;
   return (
     <Page title={t('account.title')} width="reading">
@@ -36,7 +39,9 @@ export function AccountPage() {
           </div>
         </div>
         <Appearance />
-        <OperatorKeys />
+        <Membership />
+        <ApiKeys />
+        {mayExec && <OperatorKeys />}
         <Sessions />
         <Password />
       </div>
