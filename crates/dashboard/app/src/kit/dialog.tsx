@@ -40,7 +40,7 @@ export function Dialog({
         <Base.Popup
           initialFocus={initialFocus}
           className={cx(
-            'popup fixed inset-x-0 bottom-0 z-40 flex max-h-[88dvh] flex-col rounded-b-none sm:inset-auto sm:top-[14dvh] sm:left-1/2',
+            'popup fixed inset-x-0 bottom-0 z-40 flex max-h-[88dvh] flex-col overflow-hidden rounded-b-none sm:inset-auto sm:top-[10dvh] sm:left-1/2 sm:max-h-[82dvh]',
             'sm:w-[calc(100vw-32px)] sm:-translate-x-1/2 sm:rounded-xl',
             widths[width],
           )}
@@ -68,6 +68,15 @@ export function Dialog({
         </Base.Popup>
       </Base.Portal>
     </Base.Root>
+  );
+}
+
+/** The buttons of a form inside a dialog: in sight however long the form is. */
+export function FormActions({ children }: { children: ReactNode }) {
+  return (
+    <div className="-mx-5 -mb-4 sticky -bottom-4 z-10 flex justify-end gap-2 border-t bg-raised px-5 py-3 pb-[max(12px,env(safe-area-inset-bottom))]">
+      {children}
+    </div>
   );
 }
 

@@ -10,5 +10,5 @@ export function permissionInWords(name: string): string {
 
 /** Several, as part of a sentence. */
 export function permissionsInWords(names: readonly string[]): string {
-  return new Intl.ListFormat('en', { type: 'conjunction' }).format(names.map(permissionInWords));
+  return new Intl.ListFormat('en-GB', { type: 'conjunction' }).format(names.map(permissionInWords));
 }

@@ -55,7 +55,7 @@ export function RadioList<V extends string>({
             disabled={option.disabled}
             aria-describedby={option.hint ? `${id}-${option.value}-hint` : undefined}
             onChange={() => onChange(option.value)}
-            className="mt-0.5 size-4 shrink-0 accent-(--accent) pointer-coarse:size-5"
+            className="relative z-10 mt-0.5 size-4 shrink-0 accent-(--accent) pointer-coarse:size-5"
           />
           <div className="min-w-0">
             <label

@@ -81,9 +81,7 @@ export function InlineError({ error }: { error: ApiError }) {
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0" />
       <div className="min-w-0">
         <p>{inWords(error)}</p>
-        {error.requestId && (
-          <p className="mt-0.5 break-all font-mono text-2xs opacity-90">{errorReference(error)}</p>
-        )}
+        {error.requestId && <p className="mt-0.5 break-all font-mono text-2xs">{errorReference(error)}</p>}
       </div>
     </div>
   );

@@ -14,6 +14,7 @@ import {
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { CommandLine } from '@/kit/code-block';
+import { FormActions } from '@/kit/dialog';
 import { Field, FieldGroup } from '@/kit/field';
 import { Input, Textarea } from '@/kit/input';
 import { Select } from '@/kit/select';
@@ -113,12 +114,12 @@ export function ApiKeyForm({
         />
       </Field>
       {form.failure && <InlineError error={form.failure} />}
-      <div className="flex justify-end gap-2">
+      <FormActions>
         <Button onClick={onClose}>{t('common.cancel')}</Button>
         <Button type="submit" tone="primary" busy={form.busy}>
           {t('api_keys.create')}
         </Button>
-      </div>
+      </FormActions>
     </form>
   );
 }

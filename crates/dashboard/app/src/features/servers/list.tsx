@@ -170,17 +170,18 @@ function ProjectFilter({
   const isKnown = projects.some((project) => project.id === chosen);
   if (projects.length === 0 && chosen === undefined) return null;
   return (
-    <Select
-      label={t('projects.of_project')}
-      className="w-44"
-      value={chosen ?? ALL}
-      options={[
-        { value: ALL, label: t('projects.all') },
-        ...projects.map(({ id, name }) => ({ value: id, label: name })),
-        ...(chosen === undefined || isKnown ? [] : [{ value: chosen, label: shortId(chosen) }]),
-      ]}
-      onChange={(project) => onChoose(project === ALL ? undefined : project)}
-    />
+    <div className="w-full sm:w-44">
+      <Select
+        label={t('projects.of_project')}
+        value={chosen ?? ALL}
+        options={[
+          { value: ALL, label: t('projects.all') },
+          ...projects.map(({ id, name }) => ({ value: id, label: name })),
+          ...(chosen === undefined || isKnown ? [] : [{ value: chosen, label: shortId(chosen) }]),
+        ]}
+        onChange={(project) => onChoose(project === ALL ? undefined : project)}
+      />
+    </div>
   );
 }
 

@@ -1,7 +1,7 @@
 import type { Member } from '@/api/types';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
-import { Dialog } from '@/kit/dialog';
+import { Dialog, FormActions } from '@/kit/dialog';
 import { InlineError } from '@/kit/states';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
@@ -49,12 +49,12 @@ function AddForm({ member, onClose }: { member: Member; onClose: () => void }) {
     <form className="flex flex-col gap-5" noValidate onSubmit={form.send}>
       <GrantFields values={form.values} errors={form.errors} onChange={form.patch} />
       {form.failure && <InlineError error={form.failure} />}
-      <div className="flex justify-end gap-2">
+      <FormActions>
         <Button onClick={onClose}>{t('common.cancel')}</Button>
         <Button type="submit" tone="primary" busy={form.busy}>
           {t('team.grant.add')}
         </Button>
-      </div>
+      </FormActions>
     </form>
   );
 }

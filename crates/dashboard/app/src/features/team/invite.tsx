@@ -6,7 +6,7 @@ import { emailError } from '@/features/auth/validate';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { CommandLine } from '@/kit/code-block';
-import { Dialog } from '@/kit/dialog';
+import { Dialog, FormActions } from '@/kit/dialog';
 import { Field } from '@/kit/field';
 import { Input } from '@/kit/input';
 import { Select } from '@/kit/select';
@@ -96,12 +96,12 @@ function InviteForm({ onMade, onClose }: { onMade: (invite: InviteCreated) => vo
         />
       </Field>
       {form.failure && <InlineError error={form.failure} />}
-      <div className="flex justify-end gap-2">
+      <FormActions>
         <Button onClick={onClose}>{t('common.cancel')}</Button>
         <Button type="submit" tone="primary" busy={form.busy}>
           {t('team.invite.create')}
         </Button>
-      </div>
+      </FormActions>
     </form>
   );
 }

@@ -9,7 +9,8 @@ import { Button, IconButton } from '@/kit/button';
 import { ConfirmDialog } from '@/kit/dialog';
 import { Menu, MenuItem } from '@/kit/menu';
 import { Panel, Section, useDocumentTitle } from '@/kit/page';
-import { ErrorState, Skeleton } from '@/kit/states';
+import { permissionsInWords } from '@/kit/permission-words';
+import { ErrorState, Skeleton, sentence } from '@/kit/states';
 import { Badge } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
@@ -156,7 +157,7 @@ function Grants({ member, isMe, mayManage }: { member: Member; isMe: boolean; ma
                   <div className="min-w-0 flex-1">
                     <p className="font-medium">{words}</p>
                     {'permissions' in grant.granted && (
-                      <p className="break-words text-fg-3 text-xs">{grant.permissions.join(', ')}</p>
+                      <p className="text-fg-3 text-xs">{sentence(permissionsInWords(grant.permissions))}</p>
                     )}
                   </div>
                   {mayManage && (

@@ -8,13 +8,14 @@ import type { Role } from '@/api/types';
 import { required } from '@/features/auth/validate';
 import { t } from '@/i18n';
 import { Button, IconButton } from '@/kit/button';
-import { ConfirmDialog, Dialog } from '@/kit/dialog';
+import { ConfirmDialog, Dialog, FormActions } from '@/kit/dialog';
 import { Disclosure } from '@/kit/disclosure';
 import { Field, FieldGroup } from '@/kit/field';
 import { Input } from '@/kit/input';
 import { Menu, MenuItem } from '@/kit/menu';
 import { Panel, Section } from '@/kit/page';
-import { ErrorState, InlineError, LoadingRows } from '@/kit/states';
+import { permissionsInWords } from '@/kit/permission-words';
+import { ErrorState, InlineError, LoadingRows, sentence } from '@/kit/states';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
 import { heldAt, WORKSPACE } from '@/shell/rights';
@@ -53,7 +54,7 @@ export function Roles() {
               <li key={role.id} className="flex items-center gap-3 px-4 py-2.5 text-sm">
                 <div className="min-w-0 flex-1">
                   <p className="truncate font-medium">{role.name}</p>
-                  <p className="break-words text-fg-3 text-xs">{role.permissions.join(', ')}</p>
+                  <p className="text-fg-3 text-xs">{sentence(permissionsInWords(role.permissions))}</p>
                 </div>
                 {mayManage && (
                   <Menu trigger={<IconButton icon={Ellipsis} label={`${t('common.more')}: ${role.name}`} />}>
@@ -104,7 +105,7 @@ function BuiltIn() {
                 </span>
               </dt>
               <dd className="text-fg-2">{meaning}.</dd>
-              <dd className="break-words text-fg-3 text-xs">{permissions.join(', ')}</dd>
+              <dd className="text-fg-3 text-xs">{sentence(permissionsInWords(permissions))}</dd>
             </div>
           ))}
         </dl>
@@ -156,12 +157,12 @@ function RoleForm({ role, onClose }: { role: Role | null; onClose: () => void })
         ) : (
           <InlineError error={form.failure} />
         ))}
-      <div className="flex justify-end gap-2">
+      <FormActions>
         <Button onClick={onClose}>{t('common.cancel')}</Button>
         <Button type="submit" tone="primary" busy={form.busy}>
           {role ? t('common.save') : t('team.role.create')}
         </Button>
-      </div>
+      </FormActions>
     </form>
   );
 }
@@ -194,7 +195,7 @@ function DeleteRole({ role, onClose }: { role: Role; onClose: () => void }) {
       {holders.length > 0 && (
         <p className="font-medium text-fg">
           {t('team.role.holders', {
-            names: new Intl.ListFormat('en').format(holders.map((member) => member.name)),
+            names: new Intl.ListFormat('en-GB').format(holders.map((member) => member.name)),
           })}
         </p>
       )}
