@@ -45,7 +45,7 @@ export function Dialog({
             widths[width],
           )}
         >
-          <header className="flex items-start gap-3 px-5 pt-5">
+          <header className="flex items-start gap-3 px-5 pt-5 pb-2">
             <div className="min-w-0 flex-1">
               <Base.Title className="font-semibold text-lg">{title}</Base.Title>
               {description && (
@@ -59,7 +59,7 @@ export function Dialog({
               <X aria-hidden className="size-4" />
             </Base.Close>
           </header>
-          <div className="min-h-0 flex-1 overflow-y-auto px-5 py-4">{children}</div>
+          <div className="min-h-0 flex-1 overflow-y-auto px-5 pt-2 pb-4">{children}</div>
           {footer && (
             <footer className="flex justify-end gap-2 border-t px-5 py-3 pb-[max(12px,env(safe-area-inset-bottom))]">
               {footer}
