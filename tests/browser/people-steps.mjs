@@ -181,6 +181,7 @@ export async function peopleSteps({ step, page, browser, world, mine, other }) {
     await page.getByText('Carla Customer is no longer a member.').waitFor();
     await customer.goto(`${world.url}/servers`);
     await customer.waitForURL('**/sign-in*');
+    await customer.getByRole('heading', { name: 'Sign in to Roadstead' }).waitFor();
     await shoot(customer, 'customer-removed');
     assert.deepEqual(customer.problems, []);
     await customer.context().close();

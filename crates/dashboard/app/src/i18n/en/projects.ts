@@ -3,7 +3,7 @@ export const projects = {
   body: 'Groups of servers. Rights can be granted over a project as a whole.',
   changed_meanwhile:
     'Somebody changed this project in the meantime. Close this, look again and try once more.',
-  column: { created: 'Created', name: 'Name', servers: 'Servers' },
+  column: { created: 'Created' },
   create: 'New project',
   create_body: 'Servers are put into it when they are added, or moved there later.',
   created: 'The project {{name}} was made.',

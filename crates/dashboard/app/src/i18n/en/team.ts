@@ -32,7 +32,6 @@ export const team = {
     workspace: 'Workspace',
   },
   body: 'Who works here, and what each may do where.',
-  column: { holds: 'Holds', joined: 'Joined', member: 'Member' },
   effective: 'May do',
   effective_body: 'What all of it comes to.',
   effective_none: 'Nothing.',
@@ -43,7 +42,6 @@ export const team = {
     added: '{{name}} holds it from now on.',
     already: '{{name}} holds exactly this already',
     body: 'They add up. A change acts at once, on open pages too.',
-    change_title: 'Change what {{name}} holds',
     choose_permissions: 'Choose at least one permission',
     choose_project: 'Choose a project',
     choose_server: 'Choose a server',
@@ -89,7 +87,6 @@ export const team = {
   invite: {
     action: 'Invite somebody',
     body: 'The link works once, and only for an account with this address. You hand it over yourself.',
-    by: 'by {{name}}',
     create: 'Create invitation',
     email: 'E-mail',
     expired: 'Expired',
@@ -101,7 +98,6 @@ export const team = {
     none: 'No open invitations.',
     span: { '86400': 'a day', '604800': 'a week', '2592000': '30 days' },
     title: 'Open invitations',
-    until: 'until',
     withdraw: 'Withdraw',
     withdraw_body: 'The link lets nobody in any more.',
     withdraw_title: 'Withdraw the invitation of {{email}}?',
@@ -112,7 +108,6 @@ export const team = {
   leave_body:
     'You lose what you hold here, with the API keys and invitations that you made. Only an invitation brings you back.',
   leave_title: 'Leave {{name}}?',
-  member_gone: 'No longer a member',
   members: 'Members',
   permission: {
     all: 'All of it',
@@ -170,7 +165,6 @@ export const team = {
 /** What somebody sees who opens the link of an invitation. */
 export const invited = {
   accept: 'Join {{workspace}}',
-  again: 'Ask whoever invited you for another one.',
   body_account: 'You have an account for {{email}}. Your password lets you in.',
   body_new: 'This makes an account for {{email}}.',
   gone_title: 'This invitation is not open any more',
