@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, openPage, shoot } from '../harness.mjs';
+import { inspect } from '../inspect.mjs';
 import { account, startMock } from '../mock/hub.mjs';
 import { uuid } from '../mock/data.mjs';
 import { peopleSteps } from '../people-steps.mjs';
@@ -99,7 +100,10 @@ test('a_person_of_several_workspaces_chooses_one_and_everything_is_loaded_anew',
   const other = await page.context().newPage();
   await other.goto(`${mock.url}/jobs`);
   await other.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
+  await page.bringToFront();
   await page.getByRole('button', { name: `Workspace ${account.workspace}; choose another` }).click();
+  await page.getByRole('menuitemradio', { name: 'Second Ltd' }).waitFor();
+  assert.deepEqual(await inspect(page, 'workspace-menu'), []);
   await page.getByRole('menuitemradio', { name: 'Second Ltd' }).click();
   await page.getByRole('button', { name: 'Workspace Second Ltd; choose another' }).waitFor();
   await page.getByRole('heading', { name: 'Overview' }).waitFor();

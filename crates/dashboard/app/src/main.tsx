@@ -18,7 +18,13 @@ setUnauthenticatedHandler(() => {
   void router.invalidate();
 });
 
+const ASK_AGAIN_MS = 5_000;
+
 setForbiddenHandler(() => {
+  // Not when the session itself was refused, nor for each of many refusals at once.
+  const known = queryClient.getQueryState(sessionQuery.queryKey);
+  if (known?.status !== 'success' || known.fetchStatus !== 'idle') return;
+  if (Date.now() - known.dataUpdatedAt < ASK_AGAIN_MS) return;
   void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey });
 });
 

@@ -32,13 +32,6 @@ export function placeOf(server: { id: string; project_id?: string | null }): Pla
   return { projectId: server.project_id ?? null, serverId: server.id };
 }
 
-/** Where a scope lies, for asking what is held there. */
-export function placeOfScope(scope: Scope, projectOfServer: string | null = null): Place {
-  if (scope.type === 'workspace') return WORKSPACE;
-  if (scope.type === 'project') return { projectId: scope.id };
-  return { projectId: projectOfServer, serverId: scope.id };
-}
-
 /** Whether what lies there is within the scope; the same rule as the hub's. */
 export function covers(scope: Scope, place: Place): boolean {
   if (scope.type === 'workspace') return true;

@@ -17,7 +17,7 @@ import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
 import { Avatar } from '@/shell/avatar';
-import { useMay, useSession } from '@/shell/session';
+import { useSession } from '@/shell/session';
 import { type ThemeChoice, useTheme } from '@/shell/theme';
 import { ApiKeys } from './api-keys';
 import { deviceOf } from './device';
@@ -26,7 +26,6 @@ import { OperatorKeys } from './operator-keys';
 
 export function AccountPage() {
   const session = useSession();
-  const mayExec = useMay('servers.exec');
   if (!session) return null;
   return (
     <Page title={t('account.title')} width="reading">
@@ -41,7 +40,7 @@ export function AccountPage() {
         <Appearance />
         <Membership />
         <ApiKeys />
-        {mayExec && <OperatorKeys />}
+        <OperatorKeys />
         <Sessions />
         <Password />
       </div>

@@ -3,14 +3,14 @@ import { keys } from '@/api/keys';
 import type { ApiKeyCreated } from '@/api/types';
 import { required } from '@/features/auth/validate';
 import { PermissionPicker } from '@/features/team/picker';
+import { ScopeFields } from '@/features/team/scope-fields';
 import {
   placeOfValues,
-  ScopeFields,
   type ScopeValues,
   scopeOf,
   scopeProblem,
   wholeWorkspace,
-} from '@/features/team/scope-fields';
+} from '@/features/team/values';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { CommandLine } from '@/kit/code-block';

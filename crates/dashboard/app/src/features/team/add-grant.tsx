@@ -6,8 +6,8 @@ import { InlineError } from '@/kit/states';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
 import { useMemberActions } from './data';
-import { blankGrant, GrantFields, grantedOf, grantProblems } from './grant-fields';
-import { scopeOf } from './scope-fields';
+import { GrantFields } from './grant-fields';
+import { blankGrant, grantedOf, grantProblems, scopeOf } from './values';
 import { sameGrant } from './words';
 
 interface AddGrantProps {

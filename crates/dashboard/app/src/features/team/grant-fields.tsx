@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { toApiError } from '@/api/error';
-import type { BuiltInRole, Grantable, Granted, Role } from '@/api/types';
+import type { Grantable, Role } from '@/api/types';
 import { t } from '@/i18n';
 import { FieldGroup } from '@/kit/field';
 import { RadioList, type RadioOption } from '@/kit/radio-list';
@@ -9,33 +9,9 @@ import { heldAnywhere, heldAt } from '@/shell/rights';
 import { useGrants } from '@/shell/session';
 import { grantableQuery, rolesQuery } from './data';
 import { PermissionPicker } from './picker';
-import { placeOfValues, ScopeFields, type ScopeValues, scopeProblem, wholeWorkspace } from './scope-fields';
+import { ScopeFields } from './scope-fields';
+import { type GrantValues, placeOfValues } from './values';
 import { builtInName } from './words';
-
-/** What will be granted and where, as a form has it. */
-export interface GrantValues extends ScopeValues {
-  /** `role:operator`, `own:ID` or `permissions`; named as the hub names the field. */
-  granted: string;
-  permissions: string[];
-}
-
-export const blankGrant: GrantValues = { ...wholeWorkspace, granted: 'role:viewer', permissions: [] };
-
-export function grantedOf({ granted, permissions }: GrantValues): Granted {
-  const [kind, name = ''] = granted.split(':');
-  if (kind === 'role') return { role: name as BuiltInRole };
-  return kind === 'own' ? { role_id: name } : { permissions };
-}
-
-export function grantProblems(values: GrantValues): { granted?: string; scope?: string } {
-  return {
-    granted:
-      values.granted === 'permissions' && values.permissions.length === 0
-        ? t('team.grant.choose_permissions')
-        : undefined,
-    scope: scopeProblem(values),
-  };
-}
 
 interface GrantFieldsProps {
   values: GrantValues;

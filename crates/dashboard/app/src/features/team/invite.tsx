@@ -13,8 +13,8 @@ import { Select } from '@/kit/select';
 import { InlineError } from '@/kit/states';
 import { useForm } from '@/kit/use-form';
 import { createInvite } from './data';
-import { blankGrant, GrantFields, grantedOf, grantProblems } from './grant-fields';
-import { scopeOf } from './scope-fields';
+import { GrantFields } from './grant-fields';
+import { blankGrant, grantedOf, grantProblems, scopeOf } from './values';
 
 const SPANS = ['86400', '604800', '2592000'] as const;
 type Span = (typeof SPANS)[number];

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useDeferredValue, useState } from 'react';
-import type { Project, Scope, Server } from '@/api/types';
+import type { Project, Server } from '@/api/types';
 import { useProjects } from '@/features/projects/data';
 import { serverChoicesQuery } from '@/features/servers/data';
 import { t } from '@/i18n';
@@ -8,39 +8,8 @@ import { Combobox } from '@/kit/combobox';
 import { Field, FieldGroup } from '@/kit/field';
 import { Segmented } from '@/kit/segmented';
 import { ServerStatusMark } from '@/kit/status';
-import { type Place, placeOf, WORKSPACE } from '@/shell/rights';
 import { useMay } from '@/shell/session';
-
-export type ScopeKind = Scope['type'];
-
-/** Where something will hold, as a form has it. */
-export interface ScopeValues {
-  /** Named as the hub names the field, so that what it says about it stands here. */
-  scope: ScopeKind;
-  project: Pick<Project, 'id' | 'name'> | null;
-  server: Pick<Server, 'id' | 'name' | 'project_id'> | null;
-}
-
-export const wholeWorkspace: ScopeValues = { scope: 'workspace', project: null, server: null };
-
-/** Null until something is chosen. */
-export function scopeOf({ scope, project, server }: ScopeValues): Scope | null {
-  if (scope === 'workspace') return { type: 'workspace' };
-  if (scope === 'project') return project && { type: 'project', id: project.id };
-  return server && { type: 'server', id: server.id };
-}
-
-/** Where that is; null until something is chosen. */
-export function placeOfValues({ scope, project, server }: ScopeValues): Place | null {
-  if (scope === 'workspace') return WORKSPACE;
-  if (scope === 'project') return project && { projectId: project.id };
-  return server && placeOf(server);
-}
-
-export function scopeProblem(values: ScopeValues): string | undefined {
-  if (scopeOf(values)) return undefined;
-  return values.scope === 'project' ? t('team.grant.choose_project') : t('team.grant.choose_server');
-}
+import type { ScopeKind, ScopeValues } from './values';
 
 interface ScopeFieldsProps {
   values: ScopeValues;
