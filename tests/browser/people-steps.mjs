@@ -131,6 +131,7 @@ export async function peopleSteps({ step, page, browser, world, mine, other }) {
     await page.getByRole('list', { name: 'Grants' }).getByText(`${role} of project ${project}`).waitFor();
     await page.getByText('See jobs and their logs.').waitFor();
     await until(async () => (await linksOf(customer)).includes('Jobs'), 'the customer has a way to jobs', 20_000);
+    await customer.getByRole('navigation', { name: mine.name }).getByRole('link', { name: 'Jobs' }).waitFor();
 
     await page.goto(`${world.url}/team`);
     await page.getByRole('button', { name: `More: ${role}` }).click();

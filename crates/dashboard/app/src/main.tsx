@@ -8,7 +8,7 @@ import { ApiError } from '@/api/error';
 import { TooltipProvider } from '@/kit/tooltip';
 import { router } from '@/router';
 import { queryClient } from '@/shell/query-client';
-import { sessionQuery } from '@/shell/session';
+import { renewSession, sessionQuery } from '@/shell/session';
 import './styles/app.css';
 
 setUnauthenticatedHandler(() => {
@@ -25,7 +25,7 @@ setForbiddenHandler(() => {
   const known = queryClient.getQueryState(sessionQuery.queryKey);
   if (known?.status !== 'success' || known.fetchStatus !== 'idle') return;
   if (Date.now() - known.dataUpdatedAt < ASK_AGAIN_MS) return;
-  void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey });
+  void renewSession(queryClient);
 });
 
 const root = document.getElementById('root');

@@ -7,7 +7,7 @@ import { mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
 import type { Job, JobBatch, Server } from '@/api/types';
 import { LazyInvalidator } from './invalidate';
-import { sessionQuery } from './session';
+import { renewSession } from './session';
 
 /** Live values of servers, fed by the event stream and by the API's answers. */
 export const liveServers = new LiveStore();
@@ -28,7 +28,7 @@ export function startLive(client: QueryClient, userId: string): () => void {
   stream.onState(() => {
     const isOpen = stream.state().phase === 'open';
     // The hub ends streams when rights change: what may be done is asked for again with the next one.
-    if (isOpen && wasLost) void client.invalidateQueries({ queryKey: sessionQuery.queryKey });
+    if (isOpen && wasLost) void renewSession(client);
     wasLost = wasLost ? !isOpen : stream.state().phase === 'lost';
     for (const listener of connectionListeners) listener();
   });
@@ -36,6 +36,7 @@ export function startLive(client: QueryClient, userId: string): () => void {
     events = null;
     stream.stop();
     invalidator.stop();
+    for (const listener of connectionListeners) listener();
   };
 }
 

@@ -1,4 +1,4 @@
-import { queryOptions, useQuery } from '@tanstack/react-query';
+import { type QueryClient, queryOptions, useQuery } from '@tanstack/react-query';
 import { api, unwrap } from '@/api/client';
 import type { Held, Session } from '@/api/types';
 import { mayDo, type Permission, type Place } from './rights';
@@ -32,6 +32,16 @@ export function useGrants(): readonly Held[] {
  */
 export function useMay(permission: Permission, place?: Place): boolean {
   return mayDo(useGrants(), permission, place);
+}
+
+/** Asks again what the caller may do; when that has changed, so has what there is to see. */
+export async function renewSession(client: QueryClient): Promise<void> {
+  const { queryKey } = sessionQuery;
+  const grants = () => JSON.stringify(client.getQueryData(queryKey)?.grants);
+  const before = grants();
+  await client.invalidateQueries({ queryKey });
+  if (grants() === before) return;
+  await client.invalidateQueries({ predicate: (query) => query.queryKey[0] !== queryKey[0] });
 }
 
 /** The workspace that the session acts in. */

@@ -41,15 +41,11 @@ import { useWatch } from './watch';
 export function ServerPage() {
   const { serverId } = useParams({ from: '/inside/servers/$serverId' });
   const query = useQuery(serverQuery(serverId));
+  const error = query.isError ? toApiError(query.error) : null;
+  // Deleted, or no longer for this person to see: what was known of it goes as well.
+  if (error?.status === 404) return <NotFoundPage />;
   if (query.data) return <KnownServer key={serverId} server={query.data} />;
-  if (query.isError) {
-    const error = toApiError(query.error);
-    return error.status === 404 ? (
-      <NotFoundPage />
-    ) : (
-      <ErrorState error={error} onRetry={() => void query.refetch()} />
-    );
-  }
+  if (error) return <ErrorState error={error} onRetry={() => void query.refetch()} />;
   return (
     <div role="status" aria-label={t('common.loading')} className="px-4 pt-5 sm:px-6 lg:px-8">
       <Skeleton className="h-7 w-56" />

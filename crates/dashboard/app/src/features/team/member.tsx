@@ -28,15 +28,10 @@ import { knownGrantInWords, sameGrant } from './words';
 export function MemberPage() {
   const { memberId } = useParams({ from: '/inside/team/members/$memberId' });
   const query = useQuery(memberQuery(memberId));
+  const error = query.isError ? toApiError(query.error) : null;
+  if (error?.status === 404) return <NotFoundPage />;
   if (query.data) return <KnownMember key={memberId} member={query.data} />;
-  if (query.isError) {
-    const error = toApiError(query.error);
-    return error.status === 404 ? (
-      <NotFoundPage />
-    ) : (
-      <ErrorState error={error} onRetry={() => void query.refetch()} />
-    );
-  }
+  if (error) return <ErrorState error={error} onRetry={() => void query.refetch()} />;
   return (
     <div role="status" aria-label={t('common.loading')} className="px-4 pt-7 sm:px-6 lg:px-8">
       <Skeleton className="h-10 w-56" />
