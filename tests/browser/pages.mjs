@@ -29,7 +29,7 @@ export function pagesOf(mock) {
 }
 
 /** Pages of what `showcase` made. */
-function shownPages({ jobs, batches, servers }) {
+function shownPages({ jobs, batches, people, servers }) {
   const job = (name, one, text) => ({ name: `job-${name}`, path: `/jobs/${one.id}`, ready: (page) => page.getByText(text) });
   const policy = (name, server, text) => ({ name: `policy-${name}`, path: `/servers/${server.id}/policy`, ready: (page) => page.getByText(text) });
   return [
@@ -55,6 +55,13 @@ function shownPages({ jobs, batches, servers }) {
     policy('reserved', servers.reserved, 'grace@office'),
     policy('unreadable', servers.unreadable, 'Root on the host mends'),
     policy('pending', servers.offline, 'waits for the host'),
+    { name: 'team', path: '/team', ready: (page) => page.getByText('margaret@example.net') },
+    { name: 'member', path: `/team/members/${people.grace.id}`, ready: (page) => page.getByText('Run commands on servers').first() },
+    { name: 'member-nothing', path: `/team/members/${people.nobody.id}`, ready: (page) => page.getByText('sees nothing') },
+    { name: 'projects', path: '/projects', ready: (page) => page.getByText('Archive') },
+    { name: 'servers-of-project', path: `/servers?project=${people.shop.id}`, ready: (page) => page.getByText('8 servers') },
+    { name: 'invited', path: `/invite#${people.invite.token}`, ready: (page) => page.getByRole('button', { name: 'Join Harbour Ltd' }) },
+    { name: 'invite-gone', path: '/invite#rsv_of_yesterday', ready: (page) => page.getByText('This invitation was used') },
     { name: 'run-batch', path: '/jobs/new?on=several', ready: (page) => page.getByText('Halts at the first failure') },
   ];
 }
@@ -104,6 +111,97 @@ export const overlays = [
     path: '/account',
     open: (page) => page.getByRole('button', { name: 'Add key' }).click(),
     ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'invite',
+    path: '/team',
+    open: (page) => page.getByRole('button', { name: 'Invite somebody' }).click(),
+    ready: (page) => page.getByRole('radio', { name: 'Night shift' }),
+  },
+  {
+    name: 'invite-made',
+    path: '/team',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'Invite somebody' }).click();
+      await page.getByRole('dialog').getByLabel('E-mail').fill(`barbara-${Date.now()}@example.net`);
+      await page.getByRole('button', { name: 'Create invitation' }).click();
+    },
+    ready: (page) => page.getByLabel('Invitation link'),
+  },
+  {
+    name: 'role',
+    path: '/team',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'More: Night shift' }).click();
+      await page.getByRole('menuitem', { name: 'Change role' }).click();
+    },
+    ready: (page) => page.getByRole('checkbox', { name: 'End jobs.' }),
+  },
+  {
+    name: 'role-in-use',
+    path: '/team',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'More: Night shift' }).click();
+      await page.getByRole('menuitem', { name: 'Delete' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    },
+    ready: (page) => page.getByText('grants use this role'),
+  },
+  {
+    name: 'add-grant',
+    path: (mock) => `/team/members/${mock.shown.people.grace.id}`,
+    open: async (page) => {
+      await page.getByRole('button', { name: 'Add grant' }).click();
+      await page.getByRole('radio', { name: 'Chosen permissions' }).check();
+      await page.getByRole('button', { name: 'A project' }).click();
+    },
+    ready: (page) => page.getByRole('combobox', { name: 'Project' }),
+  },
+  {
+    name: 'transfer',
+    path: (mock) => `/team/members/${mock.shown.people.grace.id}`,
+    open: async (page) => {
+      await page.getByRole('button', { name: 'More actions' }).click();
+      await page.getByRole('menuitem', { name: 'Hand the workspace over' }).click();
+    },
+    ready: (page) => page.getByLabel('Your password'),
+  },
+  {
+    name: 'delete-project',
+    path: '/projects',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'More: Shop' }).click();
+      await page.getByRole('menuitem', { name: 'Delete' }).click();
+    },
+    ready: (page) => page.getByText('Its 8 servers stay'),
+  },
+  {
+    name: 'move-server',
+    path: (mock) => `/servers/${mock.servers[0].id}`,
+    open: async (page) => {
+      await page.getByRole('button', { name: 'More actions' }).click();
+      await page.getByRole('menuitem', { name: 'Move to a project' }).click();
+      await page.getByRole('combobox', { name: 'Project' }).click();
+    },
+    ready: (page) => page.getByRole('option', { name: 'No project' }),
+  },
+  {
+    name: 'new-api-key',
+    path: '/account',
+    open: (page) => page.getByRole('button', { name: 'New key' }).click(),
+    ready: (page) => page.getByRole('checkbox', { name: 'See servers' }),
+  },
+  {
+    name: 'api-key-made',
+    path: '/account',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'New key' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill('made for the picture');
+      await dialog.getByRole('checkbox', { name: 'See servers' }).check();
+      await dialog.getByRole('button', { name: 'New key' }).click();
+    },
+    ready: (page) => page.getByLabel('Try it'),
   },
   {
     name: 'run-command-full',

@@ -11,12 +11,13 @@ import { account, conflict, HttpError, notFound, page } from './answers.mjs';
 import { Batches } from './batches.mjs';
 import { deployLog, MockLog } from './logs.mjs';
 import { iso, makeDetail, makeLive, makeMetrics, makeServer, makeSpark, uuid } from './data.mjs';
+import { People } from './people.mjs';
+import { ALL } from './rights.mjs';
 import { Trust } from './trust.mjs';
 
 const dist = fileURLToPath(new URL('../../../crates/dashboard/app/dist', import.meta.url));
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
 const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
-const ALL = ['servers.read', 'servers.enroll', 'servers.manage', 'servers.exec', 'jobs.read', 'jobs.cancel', 'audit.read', 'events.read'];
 export { account };
 
 export async function startMock(options = {}) {
@@ -30,7 +31,6 @@ class Mock {
     const now = Date.now();
     this.needsSetup = needsSetup;
     this.signedIn = signedIn;
-    this.permissions = permissions;
     this.servers = Array.from({ length: servers }, (_, n) => makeServer(n, now, offlineShare));
     this.sparks = this.servers.map((server, n) => makeSpark(n, server.status));
     this.jobs = [];
@@ -50,6 +50,7 @@ class Mock {
     this.requests = 0;
     this.batches = new Batches(this);
     this.trust = new Trust(this);
+    this.people = new People(this, permissions);
     /** Bytes that one request of the search in a log looks through. */
     this.searchBytes = 1_048_576;
     if (servers > 0) this.seedJobs(now);
@@ -208,7 +209,6 @@ class Mock {
     const key = `${request.method} ${url.pathname.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '{id}')}`;
     const id = /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(url.pathname)?.[0];
     const query = url.searchParams;
-    const session = { user: { id: uuid(3, 1), email: account.email, name: account.name }, workspaces: [{ id: uuid(8, 1), name: account.workspace }], permissions: this.permissions, expires_at: iso(Date.now() + 86_400_000) };
     switch (key) {
       case 'GET /v1/setup':
         return { needs_setup: this.needsSetup };
@@ -216,25 +216,21 @@ class Mock {
         if (body.code !== account.code) throw new HttpError(422, 'validation_failed', 'the request is not valid', { fields: { code: ['is not the code that the hub printed'] } });
         this.needsSetup = false;
         this.signedIn = true;
-        return [201, { user: session.user, workspace: session.workspaces[0] }];
-      case 'POST /v1/auth/login':
-        if (body.email !== account.email || body.password !== account.password) throw new HttpError(401, 'invalid_credentials', 'e-mail or password is wrong');
-        this.signedIn = true;
-        return session;
+        return [201, { user: this.people.session(this.people.owner).user, workspace: this.people.workspaces[0] }];
     }
-    if (!this.signedIn) throw new HttpError(401, 'unauthenticated', 'sign in first');
-    const special = this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
+    const open = this.people.publicRoute(key, body, response);
+    if (open !== undefined) return open;
+    const caller = this.people.caller(request);
+    const special = this.people.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
     if (special !== undefined) return special;
     switch (key) {
-      case 'GET /v1/auth/session':
-        return session;
       case 'POST /v1/auth/logout':
         this.signedIn = false;
         return [204];
       case 'GET /v1/events':
         return this.follow(request, response);
       case 'GET /v1/servers':
-        return this.listServers(query);
+        return this.listServers(query, caller.rights);
       case 'GET /v1/servers/{id}':
         return makeDetail(this.server(id));
       case 'PATCH /v1/servers/{id}':
@@ -258,7 +254,7 @@ class Mock {
       case 'POST /v1/jobs':
         return [201, this.createJob(body)];
       case 'GET /v1/jobs':
-        return this.listJobs(query);
+        return this.listJobs(query, caller.rights);
       case 'GET /v1/jobs/{id}':
         return this.job(id);
       case 'POST /v1/jobs/{id}/cancel':
@@ -308,12 +304,13 @@ class Mock {
     ];
   }
 
-  listServers(query) {
+  listServers(query, rights) {
     const q = query.get('q')?.toLowerCase();
     const labels = query.getAll('label');
     const wanted = query.get('status')?.split(',');
     const matching = this.servers.filter(
-      (server) => (!q || server.name.includes(q) || server.host.hostname.includes(q)) && labels.every((label) => server.labels[label.split(':')[0]] === label.split(':')[1]),
+      (server) =>
+        rights.at({ server: server.id, project: server.project_id }).has('servers.read') && (!query.get('project_id') || server.project_id === query.get('project_id')) && (!q || server.name.includes(q) || server.host.hostname.includes(q)) && labels.every((label) => server.labels[label.split(':')[0]] === label.split(':')[1]),
     );
     const totals = { online: 0, suspect: 0, offline: 0, pending: 0, revoked: 0 };
     for (const server of matching) totals[server.status] += 1;
@@ -404,11 +401,11 @@ class Mock {
     return job;
   }
 
-  listJobs(query) {
+  listJobs(query, rights) {
     const states = query.get('state')?.split(',');
     const wanted = (name) => query.get(name);
     const rows = this.jobs.filter(
-      (job) => (!states || states.includes(job.state)) && (!wanted('server_id') || job.server_id === wanted('server_id')) && (!wanted('batch_id') || job.batch_id === wanted('batch_id')),
+      (job) => rights.at(this.people.placeOfServer(job.server_id)).has('jobs.read') && (!states || states.includes(job.state)) && (!wanted('server_id') || job.server_id === wanted('server_id')) && (!wanted('batch_id') || job.batch_id === wanted('batch_id')),
     );
     return page(rows, query);
   }

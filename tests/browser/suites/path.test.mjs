@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { launch, looks, openPage, shoot, until } from '../harness.mjs';
 import { inspect } from '../inspect.mjs';
 import { readWholeLog } from '../log-reader.mjs';
+import { peopleSteps } from '../people-steps.mjs';
 import { isReal, mockWorld, realWorld } from '../world.mjs';
 
 const LINES = 100_000;
@@ -216,6 +217,8 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
         jobs: `${world.url}/jobs`,
         job: `${world.url}/jobs/${jobs[0].id}`,
         'job-long': `${world.url}/jobs/${jobs[1].id}#L99990-L99999`,
+        projects: `${world.url}/projects`,
+        team: `${world.url}/team`,
         audit: `${world.url}/audit`,
         account: `${world.url}/account`,
       };
@@ -234,6 +237,24 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
       }
       assert.deepEqual(findings, []);
     });
+  }
+
+  // The suite `people` does this for the mock.
+  if (isReal && world.enroll) {
+    const [mine, other] = [{ name }, { name: `${name}-hidden` }];
+    await step('a_second_server_joins', async () => {
+      await page.goto(`${world.url}/servers/new`);
+      await page.getByLabel('Name').fill(other.name);
+      const answer = page.waitForResponse((response) => response.url().endsWith('/install-tokens') && response.status() === 201);
+      await page.getByRole('button', { name: 'Create install line' }).click();
+      await world.enroll(await (await answer).json());
+      await page.getByRole('heading', { name: other.name, level: 1 }).waitFor({ timeout: 20_000 });
+      for (const one of [mine, other]) {
+        const found = await (await page.request.get(`${world.url}/v1/servers?limit=10&q=${one.name}`)).json();
+        one.id = found.data.find((server) => server.name === one.name).id;
+      }
+    });
+    await peopleSteps({ step, page, browser, world, mine, other });
   }
 
   await step('a_server_is_deleted_only_after_its_name_was_typed', { skip: !world.enroll }, async () => {

@@ -39,7 +39,8 @@ test('a_lost_event_stream_is_said_and_nothing_is_missed', async (t) => {
   await page.getByRole('button', { name: 'Retry now' }).click();
   await until(() => mock.eventsRefused > refused, 'it was tried at once');
   mock.eventsDown = false;
-  await row.getByText('Offline').waitFor();
+  // The page's next attempt may be fifteen seconds away.
+  await row.getByText('Offline').waitFor({ timeout: 25_000 });
   await until(async () => (await page.getByText('Live updates lost').count()) === 0, 'the badge is gone');
 });
 

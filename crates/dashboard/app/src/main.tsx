@@ -3,12 +3,12 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { setUnauthenticatedHandler } from '@/api/client';
+import { setForbiddenHandler, setUnauthenticatedHandler } from '@/api/client';
 import { ApiError } from '@/api/error';
 import { TooltipProvider } from '@/kit/tooltip';
 import { router } from '@/router';
 import { queryClient } from '@/shell/query-client';
-import { sessionQuery } from '@/shell/session';
+import { renewSession, sessionQuery } from '@/shell/session';
 import './styles/app.css';
 
 setUnauthenticatedHandler(() => {
@@ -16,6 +16,16 @@ setUnauthenticatedHandler(() => {
   if (queryClient.getQueryData(sessionQuery.queryKey) === undefined) return;
   queryClient.removeQueries({ queryKey: sessionQuery.queryKey });
   void router.invalidate();
+});
+
+const ASK_AGAIN_MS = 5_000;
+
+setForbiddenHandler(() => {
+  // Not when the session itself was refused, nor for each of many refusals at once.
+  const known = queryClient.getQueryState(sessionQuery.queryKey);
+  if (known?.status !== 'success' || known.fetchStatus !== 'idle') return;
+  if (Date.now() - known.dataUpdatedAt < ASK_AGAIN_MS) return;
+  void renewSession(queryClient);
 });
 
 const root = document.getElementById('root');

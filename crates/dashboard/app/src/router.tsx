@@ -11,8 +11,10 @@ import { auditSearch } from '@/features/audit/search';
 import { batchListSearch, batchSearch } from '@/features/batches/search';
 import { jobListSearch, newJobSearch } from '@/features/jobs/search';
 import { OverviewPage } from '@/features/overview/overview';
+import { projectsSearch } from '@/features/projects/search';
 import { rangeSearch } from '@/features/servers/range';
 import { serverListSearch } from '@/features/servers/search';
+import { teamSearch } from '@/features/team/search';
 import { BrokenPage, NotFoundPage, PendingPage } from '@/shell/fallback';
 import { Layout } from '@/shell/layout';
 import { queryClient } from '@/shell/query-client';
@@ -35,6 +37,12 @@ const setup = createRoute({
   getParentRoute: () => root,
   path: '/setup',
   component: lazyRouteComponent(() => import('@/features/auth/setup'), 'SetupPage'),
+});
+
+const invite = createRoute({
+  getParentRoute: () => root,
+  path: '/invite',
+  component: lazyRouteComponent(() => import('@/features/invite/accept'), 'InvitePage'),
 });
 
 /** Everything below needs a session; without one the way leads to signing in, or to set-up on a fresh hub, and back. */
@@ -66,9 +74,12 @@ const servers = createRoute({
 const newServer = createRoute({
   getParentRoute: () => inside,
   path: '/servers/new',
-  validateSearch: (search: Record<string, unknown>): { token?: string; server?: string } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { token?: string; server?: string; project?: string } => ({
     ...(typeof search.token === 'string' ? { token: search.token } : {}),
     ...(typeof search.server === 'string' ? { server: search.server } : {}),
+    ...(typeof search.project === 'string' ? { project: search.project } : {}),
   }),
   component: lazyRouteComponent(() => import('@/features/servers/wizard'), 'AddServerPage'),
 });
@@ -139,6 +150,26 @@ const batch = createRoute({
   component: lazyRouteComponent(() => import('@/features/batches/detail'), 'BatchPage'),
 });
 
+const projects = createRoute({
+  getParentRoute: () => inside,
+  path: '/projects',
+  validateSearch: projectsSearch,
+  component: lazyRouteComponent(() => import('@/features/projects/list'), 'ProjectsPage'),
+});
+
+const team = createRoute({
+  getParentRoute: () => inside,
+  path: '/team',
+  validateSearch: teamSearch,
+  component: lazyRouteComponent(() => import('@/features/team/list'), 'TeamPage'),
+});
+
+const member = createRoute({
+  getParentRoute: () => inside,
+  path: '/team/members/$memberId',
+  component: lazyRouteComponent(() => import('@/features/team/member'), 'MemberPage'),
+});
+
 const audit = createRoute({
   getParentRoute: () => inside,
   path: '/audit',
@@ -158,6 +189,7 @@ export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
     setup,
+    invite,
     inside.addChildren([
       overview,
       servers,
@@ -168,6 +200,9 @@ export const router = createRouter({
       job,
       batches,
       batch,
+      projects,
+      team,
+      member,
       audit,
       account,
       unknown,

@@ -22,6 +22,13 @@ export function setUnauthenticatedHandler(handler: () => void): void {
   onUnauthenticated = handler;
 }
 
+let onForbidden: () => void = () => {};
+
+/** Called when the hub refused something: what the caller may do could have changed since it was asked for. */
+export function setForbiddenHandler(handler: () => void): void {
+  onForbidden = handler;
+}
+
 /** The answer's data, or a thrown ApiError. */
 export async function unwrap<T>(answer: Promise<Answer<T>>): Promise<T> {
   const { data, response } = await checked(answer);
@@ -43,6 +50,7 @@ export async function checked<T>(answer: Promise<Answer<T>>): Promise<Answer<T>>
   if (!settled.response.ok) {
     const error = errorFromAnswer(settled.response, settled.error);
     if (error.status === 401 && error.code === 'unauthenticated') onUnauthenticated();
+    if (error.status === 403) onForbidden();
     throw error;
   }
   return settled;

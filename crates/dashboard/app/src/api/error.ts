@@ -9,6 +9,8 @@ export class ApiError extends Error {
     readonly requestId: string | null = null,
     readonly fields: Readonly<Record<string, readonly string[]>> = {},
     readonly retryAfterSeconds: number | null = null,
+    /** Permissions that the caller lacks, by name. */
+    readonly missing: readonly string[] = [],
   ) {
     super(message);
   }
@@ -30,7 +32,16 @@ export function errorFromAnswer(response: Response, body: unknown): ApiError {
     response.headers.get('x-request-id'),
     isRecord(error?.details) ? fieldErrors(error.details.fields) : {},
     Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null,
+    response.status === 403 ? missingPermissions(error) : [],
   );
+}
+
+/** A refusal lists them in its details, or names the one in its message. */
+function missingPermissions(error: Record<string, unknown> | null): string[] {
+  if (isRecord(error?.details) && Array.isArray(error.details.missing))
+    return error.details.missing.map(String);
+  const named = /\bpermission ([a-z-]+\.[a-z-]+)$/.exec(String(error?.message ?? ''))?.[1];
+  return named ? [named] : [];
 }
 
 /** Whatever was thrown, as an ApiError that can be shown. */

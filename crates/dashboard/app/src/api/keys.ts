@@ -19,6 +19,13 @@ export const keys = {
   batch: (id: string) => ['batches', 'one', id] as const,
   batchServers: (id: string) => ['batches', 'servers', id] as const,
   operatorKeys: () => ['operator-keys'] as const,
+  projects: () => ['projects'] as const,
+  members: () => ['members'] as const,
+  member: (id: string) => ['members', 'one', id] as const,
+  roles: () => ['roles'] as const,
+  invites: () => ['invites'] as const,
+  permissions: () => ['permissions'] as const,
+  apiKeys: () => ['api-keys'] as const,
   audit: () => ['audit'] as const,
   sessions: () => ['sessions'] as const,
 };

@@ -40,12 +40,12 @@ export function Dialog({
         <Base.Popup
           initialFocus={initialFocus}
           className={cx(
-            'popup fixed inset-x-0 bottom-0 z-40 flex max-h-[88dvh] flex-col rounded-b-none sm:inset-auto sm:top-[14dvh] sm:left-1/2',
+            'popup fixed inset-x-0 bottom-0 z-40 flex max-h-[88dvh] flex-col overflow-hidden rounded-b-none sm:inset-auto sm:top-[10dvh] sm:left-1/2 sm:max-h-[82dvh]',
             'sm:w-[calc(100vw-32px)] sm:-translate-x-1/2 sm:rounded-xl',
             widths[width],
           )}
         >
-          <header className="flex items-start gap-3 px-5 pt-5">
+          <header className="flex items-start gap-3 px-5 pt-5 pb-2">
             <div className="min-w-0 flex-1">
               <Base.Title className="font-semibold text-lg">{title}</Base.Title>
               {description && (
@@ -59,7 +59,7 @@ export function Dialog({
               <X aria-hidden className="size-4" />
             </Base.Close>
           </header>
-          <div className="min-h-0 flex-1 overflow-y-auto px-5 py-4">{children}</div>
+          <div className="min-h-0 flex-1 overflow-y-auto px-5 pt-2 pb-4">{children}</div>
           {footer && (
             <footer className="flex justify-end gap-2 border-t px-5 py-3 pb-[max(12px,env(safe-area-inset-bottom))]">
               {footer}
@@ -68,6 +68,15 @@ export function Dialog({
         </Base.Popup>
       </Base.Portal>
     </Base.Root>
+  );
+}
+
+/** The buttons of a form inside a dialog: in sight however long the form is. */
+export function FormActions({ children }: { children: ReactNode }) {
+  return (
+    <div className="-mx-5 -mb-4 sticky -bottom-4 z-10 flex justify-end gap-2 border-t bg-raised px-5 py-3 pb-[max(12px,env(safe-area-inset-bottom))]">
+      {children}
+    </div>
   );
 }
 

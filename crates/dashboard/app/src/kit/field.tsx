@@ -40,3 +40,25 @@ export function Field({ label, hint, error, optional, className, children }: Fie
     </div>
   );
 }
+
+interface FieldGroupProps {
+  label: string;
+  error?: string | null;
+  children: ReactNode;
+}
+
+/** The same for controls that are several: each has its own name, together they have this one. */
+export function FieldGroup({ label, error, children }: FieldGroupProps) {
+  return (
+    <fieldset className="flex min-w-0 flex-col gap-1">
+      <legend className="mb-1 font-medium text-fg text-sm">{label}</legend>
+      {children}
+      {error && (
+        <p className="flex items-start gap-1 text-bad text-xs">
+          <CircleAlert aria-hidden className="mt-0.5 size-3 shrink-0" />
+          {error}
+        </p>
+      )}
+    </fieldset>
+  );
+}

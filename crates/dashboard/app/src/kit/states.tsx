@@ -5,6 +5,7 @@ import { t } from '@/i18n';
 import { Button } from './button';
 import { CopyButton } from './copy-button';
 import { cx } from './cx';
+import { permissionsInWords } from './permission-words';
 
 interface MessageProps {
   icon: LucideIcon;
@@ -46,7 +47,7 @@ interface ErrorStateProps {
 
 /** In place of what could not be shown: what happened, what to do, and the code to copy. */
 export function ErrorState({ error, onRetry, className }: ErrorStateProps) {
-  if (error.status === 403) return <NoPermission />;
+  if (error.status === 403) return <NoPermission missing={error.missing} />;
   const unreachable = error.isUnreachable;
   return (
     <div role="alert">
@@ -66,7 +67,7 @@ export function ErrorState({ error, onRetry, className }: ErrorStateProps) {
           </>
         }
       >
-        <p>{unreachable ? t('error.unreachable_body') : sentence(error.message)}</p>
+        <p>{inWords(error)}</p>
         <p className="mt-2 font-mono text-fg-3 text-xs">{errorReference(error)}</p>
       </Message>
     </div>
@@ -79,21 +80,28 @@ export function InlineError({ error }: { error: ApiError }) {
     <div role="alert" className="flex items-start gap-2 rounded-md bg-bad-soft px-3 py-2 text-bad text-sm">
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0" />
       <div className="min-w-0">
-        <p>{error.isUnreachable ? t('error.unreachable_body') : sentence(error.message)}</p>
-        {error.requestId && (
-          <p className="mt-0.5 break-all font-mono text-2xs opacity-90">{errorReference(error)}</p>
-        )}
+        <p>{inWords(error)}</p>
+        {error.requestId && <p className="mt-0.5 break-all font-mono text-2xs">{errorReference(error)}</p>}
       </div>
     </div>
   );
 }
 
-export function NoPermission() {
+export function NoPermission({ missing = [] }: { missing?: readonly string[] }) {
   return (
     <Message icon={Lock} title={t('error.forbidden_title')}>
-      {t('error.forbidden_body')}
+      {missing.length > 0
+        ? `${t('error.forbidden_missing', { what: permissionsInWords(missing) })} ${t('error.forbidden_who')}`
+        : t('error.forbidden_body')}
     </Message>
   );
+}
+
+/** What a refusal or fault says to a person. */
+export function inWords(error: ApiError): string {
+  if (error.isUnreachable) return t('error.unreachable_body');
+  if (error.missing.length === 0) return sentence(error.message);
+  return `${t('error.forbidden_missing', { what: permissionsInWords(error.missing) })} ${t('error.forbidden_who')}`;
 }
 
 /** A note above content that is still shown, such as data that stopped moving. */

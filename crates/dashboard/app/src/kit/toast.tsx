@@ -3,7 +3,7 @@ import { useSyncExternalStore } from 'react';
 import type { ApiError } from '@/api/error';
 import { t } from '@/i18n';
 import { cx } from './cx';
-import { sentence } from './states';
+import { inWords } from './states';
 
 interface Toast {
   id: number;
@@ -41,7 +41,7 @@ export const toast = {
   failed: (error: ApiError) =>
     add({
       tone: 'bad',
-      text: error.isUnreachable ? t('error.unreachable_body') : sentence(error.message),
+      text: inWords(error),
       reference: error.requestId ? `${error.code} · ${error.requestId}` : error.code,
     }),
 };

@@ -30,10 +30,16 @@ export function useForm<V extends Record<string, unknown>, R>({
   const own = attempted ? validate(values) : {};
   const errors = mergeErrors(refused, own);
 
-  const set = <K extends keyof V & string>(name: K, value: V[K]) => {
-    setValues((before) => ({ ...before, [name]: value }));
-    setRefused((before) => ({ ...before, [name]: undefined }));
+  const patch = (change: Partial<V>) => {
+    setValues((before) => ({ ...before, ...change }));
+    setRefused((before) => {
+      const rest = { ...before };
+      for (const name of Object.keys(change)) delete rest[name as keyof V & string];
+      return rest;
+    });
   };
+  const set = <K extends keyof V & string>(name: K, value: V[K]) =>
+    patch({ [name]: value } as unknown as Partial<V>);
 
   const send = async (event?: { preventDefault: () => void; currentTarget?: unknown }) => {
     event?.preventDefault();
@@ -66,7 +72,7 @@ export function useForm<V extends Record<string, unknown>, R>({
     setFailure(null);
   };
 
-  return { values, set, errors, failure, busy, send, reset };
+  return { values, set, patch, errors, failure, busy, send, reset };
 }
 
 /** Own errors come first: they follow the typing, while the hub's are about what was sent. */

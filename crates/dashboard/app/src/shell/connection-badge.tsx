@@ -11,8 +11,11 @@ export function useIsDisconnected(): boolean {
   const { phase, since } = useConnection();
   const [isLost, setIsLost] = useState(false);
   useEffect(() => {
-    if (phase === 'open') setIsLost(false);
-    if (phase !== 'lost') return;
+    // Without the right to follow there is no stream, and none to be missed.
+    if (phase !== 'lost') {
+      setIsLost(false);
+      return;
+    }
     const timer = setTimeout(() => setIsLost(true), Math.max(0, since + GRACE_MS - Date.now()));
     return () => clearTimeout(timer);
   }, [phase, since]);

@@ -6,17 +6,19 @@ import { api, checked } from '@/api/client';
 import { toApiError } from '@/api/error';
 import type { Session } from '@/api/types';
 import { t } from '@/i18n';
-import { cx } from '@/kit/cx';
 import { Kbd, modKey } from '@/kit/kbd';
 import { Menu, MenuChoice, MenuHeading, MenuItem, MenuSeparator } from '@/kit/menu';
 import { Toasts, toast } from '@/kit/toast';
+import { Avatar } from './avatar';
 import { ConnectionBadge } from './connection-badge';
 import { startLive } from './live';
 import { Logo } from './logo';
-import { destinations } from './navigation';
-import { sessionQuery, useSession } from './session';
+import { type Destination, destinationsOf } from './navigation';
+import { mayDo } from './rights';
+import { sessionQuery, useSession, workspaceOf } from './session';
 import { useShortcuts } from './shortcuts';
 import { useTheme } from './theme';
+import { useWorkspaceSwitch, WorkspaceMenu } from './workspace';
 
 const Palette = lazy(() => import('./palette').then((module) => ({ default: module.Palette })));
 const ShortcutSheet = lazy(() =>
@@ -28,15 +30,17 @@ export function Layout() {
   const session = useSession();
   const client = useQueryClient();
   const userId = session?.user.id;
-  useEffect(() => (userId ? startLive(client, userId) : undefined), [client, userId]);
+  const grants = session?.grants ?? [];
+  const mayFollow = mayDo(grants, 'events.read');
+  useEffect(() => (userId && mayFollow ? startLive(client, userId) : undefined), [client, userId, mayFollow]);
   const [paletteOpen, setPaletteOpen] = useState(false);
   const [sheetOpen, setSheetOpen] = useState(false);
-  const permissions = session?.permissions ?? [];
   useShortcuts({
     openPalette: () => setPaletteOpen(true),
     openSheet: () => setSheetOpen(true),
-    mayEnroll: permissions.includes('servers.enroll'),
-    mayExec: permissions.includes('servers.exec'),
+    destinations: destinationsOf(grants),
+    mayEnroll: mayDo(grants, 'servers.enroll'),
+    mayExec: mayDo(grants, 'servers.exec'),
   });
   if (!session) return null;
   const openPalette = () => setPaletteOpen(true);
@@ -90,29 +94,29 @@ interface BarProps {
 
 function useDestinations(session: Session) {
   const path = useRouterState({ select: (state) => state.location.pathname });
-  return destinations
-    .filter((destination) => destination.needs === null || session.permissions.includes(destination.needs))
-    .map((destination) => ({
-      ...destination,
-      active:
-        destination.to === '/'
-          ? path === '/'
-          : path === destination.to || path.startsWith(`${destination.to}/`),
-    }));
+  return destinationsOf(session.grants).map((destination) => ({
+    ...destination,
+    active:
+      destination.to === '/'
+        ? path === '/'
+        : path === destination.to || path.startsWith(`${destination.to}/`),
+  }));
 }
 
 function Sidebar({ session, openPalette, openSheet }: BarProps) {
   const items = useDestinations(session);
   return (
     <aside className="sticky top-0 hidden h-dvh w-56 shrink-0 flex-col border-r px-3 py-4 md:flex">
-      <Link to="/" className="mb-4 flex items-center gap-2.5 rounded-md px-2">
-        <Logo className="size-6" />
-        <span className="min-w-0">
-          <span className="block truncate font-semibold text-base tracking-[-0.01em]">
-            {session.workspaces[0]?.name ?? 'Roadstead'}
+      {session.workspaces.length > 1 ? (
+        <WorkspaceMenu session={session} />
+      ) : (
+        <Link to="/" className="mb-4 flex items-center gap-2.5 rounded-md px-2">
+          <Logo className="size-6 shrink-0" />
+          <span className="min-w-0 truncate font-semibold text-base tracking-[-0.01em]">
+            {workspaceOf(session)?.name ?? 'Roadstead'}
           </span>
-        </span>
-      </Link>
+        </Link>
+      )}
       <button
         type="button"
         onClick={openPalette}
@@ -124,7 +128,7 @@ function Sidebar({ session, openPalette, openSheet }: BarProps) {
       </button>
       <nav aria-label={t('shell.main_navigation')} className="flex flex-col gap-0.5">
         {items
-          .filter((item) => item.inBar)
+          .filter((item) => item.stands !== 'menu')
           .map(({ to, label, icon: Icon, active }) => (
             <Link
               key={to}
@@ -166,14 +170,20 @@ function BottomBar({ session, openPalette, openSheet }: BarProps) {
       className="fixed inset-x-0 bottom-0 z-20 flex h-[calc(56px+env(safe-area-inset-bottom))] border-t bg-surface pb-[env(safe-area-inset-bottom)] md:hidden"
     >
       {items
-        .filter((item) => item.inBar)
+        .filter((item) => item.stands === 'bar')
         .map(({ to, label, icon: Icon, active }) => (
           <Link key={to} to={to} aria-current={active ? 'page' : undefined} className={look}>
             <Icon aria-hidden className="size-5" />
             {label}
           </Link>
         ))}
-      <AccountMenu session={session} openSheet={openSheet} openPalette={openPalette} side="top">
+      <AccountMenu
+        session={session}
+        openSheet={openSheet}
+        openPalette={openPalette}
+        pages={items.filter((item) => item.stands === 'side')}
+        side="top"
+      >
         <button type="button" className={look}>
           <Ellipsis aria-hidden className="size-5" />
           {t('common.more')}
@@ -187,14 +197,17 @@ interface AccountMenuProps {
   session: Session;
   openSheet: () => void;
   openPalette?: () => void;
+  /** Pages that the bar has no room for. */
+  pages?: readonly Destination[];
   side: 'top' | 'bottom';
   children: ReactElement<Record<string, unknown>>;
 }
 
-function AccountMenu({ openSheet, openPalette, side, children }: AccountMenuProps) {
+function AccountMenu({ session, openSheet, openPalette, pages = [], side, children }: AccountMenuProps) {
   const navigate = useNavigate();
   const client = useQueryClient();
   const [theme, setTheme] = useTheme();
+  const switchTo = useWorkspaceSwitch(session);
   const signOut = async () => {
     try {
       await checked(api.POST('/v1/auth/logout'));
@@ -216,6 +229,12 @@ function AccountMenu({ openSheet, openPalette, side, children }: AccountMenuProp
           {t('shell.palette.open')}
         </MenuItem>
       )}
+      {pages.map(({ to, label, icon }) => (
+        <MenuItem key={to} icon={icon} onSelect={() => void navigate({ to })}>
+          {label}
+        </MenuItem>
+      ))}
+      {pages.length > 0 && <MenuSeparator />}
       <MenuItem icon={UserRound} onSelect={() => void navigate({ to: '/account' })}>
         {t('shell.account')}
       </MenuItem>
@@ -225,6 +244,18 @@ function AccountMenu({ openSheet, openPalette, side, children }: AccountMenuProp
       <MenuItem icon={BookOpen} onSelect={() => window.open('/docs', '_blank', 'noopener')}>
         {t('shell.docs')}
       </MenuItem>
+      {openPalette && session.workspaces.length > 1 && (
+        <>
+          <MenuSeparator />
+          <MenuHeading>{t('shell.workspace.label')}</MenuHeading>
+          <MenuChoice
+            label={t('shell.workspace.label')}
+            value={session.workspace_id}
+            onChange={switchTo}
+            options={session.workspaces.map(({ id, name }) => ({ value: id, label: name }))}
+          />
+        </>
+      )}
       <MenuSeparator />
       <MenuHeading>{t('shell.theme.label')}</MenuHeading>
       <MenuChoice
@@ -242,24 +273,5 @@ function AccountMenu({ openSheet, openPalette, side, children }: AccountMenuProp
         {t('shell.sign_out')}
       </MenuItem>
     </Menu>
-  );
-}
-
-export function Avatar({ name, className }: { name: string; className?: string }) {
-  const initials = name
-    .split(/\s+/)
-    .slice(0, 2)
-    .map((word) => word.charAt(0).toUpperCase())
-    .join('');
-  return (
-    <span
-      aria-hidden
-      className={cx(
-        'flex size-7 shrink-0 items-center justify-center rounded-full bg-accent-soft font-semibold text-2xs text-accent',
-        className,
-      )}
-    >
-      {initials || '?'}
-    </span>
   );
 }

@@ -7,6 +7,7 @@ import { mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
 import type { Job, JobBatch, Server } from '@/api/types';
 import { LazyInvalidator } from './invalidate';
+import { renewSession } from './session';
 
 /** Live values of servers, fed by the event stream and by the API's answers. */
 export const liveServers = new LiveStore();
@@ -23,13 +24,19 @@ export function startLive(client: QueryClient, userId: string): () => void {
     liveServers.apply(event);
     route(event, client, invalidator);
   });
+  let wasLost = false;
   stream.onState(() => {
+    const isOpen = stream.state().phase === 'open';
+    // The hub ends streams when rights change: what may be done is asked for again with the next one.
+    if (isOpen && wasLost) void renewSession(client);
+    wasLost = wasLost ? !isOpen : stream.state().phase === 'lost';
     for (const listener of connectionListeners) listener();
   });
   return () => {
     events = null;
     stream.stop();
     invalidator.stop();
+    for (const listener of connectionListeners) listener();
   };
 }
 
@@ -81,6 +88,8 @@ function route(event: HubEvent, client: QueryClient, invalidator: LazyInvalidato
     case 'server.deleted':
       invalidator.mark(keys.serverTotals());
       invalidator.mark(keys.serverLists());
+      // How many servers each has.
+      invalidator.mark(keys.projects());
       if (id && event.type === 'server.updated') invalidator.mark(keys.server(id));
       return;
     case 'install_token.used':

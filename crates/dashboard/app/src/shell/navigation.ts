@@ -1,23 +1,72 @@
-import { Gauge, Layers, type LucideIcon, ScrollText, Server, SquareTerminal, UserRound } from 'lucide-react';
+import {
+  FolderClosed,
+  Gauge,
+  Layers,
+  type LucideIcon,
+  ScrollText,
+  Server,
+  SquareTerminal,
+  UserRound,
+  Users,
+} from 'lucide-react';
+import type { Held } from '@/api/types';
 import { t } from '@/i18n';
-import type { Permission } from './session';
+import { mayDo, onlyServer, type Permission, type Place, WORKSPACE } from './rights';
 
 export interface Destination {
-  to: '/' | '/servers' | '/jobs' | '/batches' | '/audit' | '/account';
+  to: '/' | '/servers' | '/jobs' | '/batches' | '/projects' | '/team' | '/audit' | '/account';
   label: string;
   icon: LucideIcon;
   /** Second key of the `g …` sequence. */
   key: string;
   needs: Permission | null;
-  /** Whether it stands in the bars; the others are in menus and the palette. */
-  inBar: boolean;
+  /** Where it is needed; somewhere by default. */
+  at?: Place;
+  /** `bar`: on a phone too; `side`: there it is in the menu; `menu`: in menus and the palette only. */
+  stands: 'bar' | 'side' | 'menu';
 }
 
-export const destinations: readonly Destination[] = [
-  { to: '/', label: t('shell.overview'), icon: Gauge, key: 'o', needs: null, inBar: true },
-  { to: '/servers', label: t('shell.servers'), icon: Server, key: 's', needs: 'servers.read', inBar: true },
-  { to: '/jobs', label: t('shell.jobs'), icon: SquareTerminal, key: 'j', needs: 'jobs.read', inBar: true },
-  { to: '/batches', label: t('shell.batches'), icon: Layers, key: 'b', needs: 'jobs.read', inBar: true },
-  { to: '/audit', label: t('shell.audit'), icon: ScrollText, key: 'a', needs: 'audit.read', inBar: true },
-  { to: '/account', label: t('shell.account'), icon: UserRound, key: 'u', needs: null, inBar: false },
+const all: readonly Destination[] = [
+  { to: '/', label: t('shell.overview'), icon: Gauge, key: 'o', needs: null, stands: 'bar' },
+  {
+    to: '/servers',
+    label: t('shell.servers'),
+    icon: Server,
+    key: 's',
+    needs: 'servers.read',
+    stands: 'bar',
+  },
+  { to: '/jobs', label: t('shell.jobs'), icon: SquareTerminal, key: 'j', needs: 'jobs.read', stands: 'bar' },
+  { to: '/batches', label: t('shell.batches'), icon: Layers, key: 'b', needs: 'jobs.read', stands: 'bar' },
+  {
+    to: '/projects',
+    label: t('shell.projects'),
+    icon: FolderClosed,
+    key: 'p',
+    needs: 'projects.read',
+    stands: 'side',
+  },
+  {
+    to: '/team',
+    label: t('shell.team'),
+    icon: Users,
+    key: 't',
+    needs: 'members.read',
+    at: WORKSPACE,
+    stands: 'side',
+  },
+  { to: '/audit', label: t('shell.audit'), icon: ScrollText, key: 'a', needs: 'audit.read', stands: 'side' },
+  { to: '/account', label: t('shell.account'), icon: UserRound, key: 'u', needs: null, stands: 'menu' },
 ];
+
+/** Where somebody may go. To whom one server is everything, its page is the overview. */
+export function destinationsOf(grants: readonly Held[]): readonly Destination[] {
+  return all.filter(({ to, needs, at }) => {
+    if (to === '/') return grants.length === 0 || (onlyServer(grants) === null && seesAnything(grants));
+    return needs === null || mayDo(grants, needs, at);
+  });
+}
+
+function seesAnything(grants: readonly Held[]): boolean {
+  return mayDo(grants, 'servers.read') || mayDo(grants, 'jobs.read');
+}

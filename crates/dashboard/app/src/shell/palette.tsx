@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import {
   CornerDownLeft,
+  FolderPlus,
   type LucideIcon,
   Monitor,
   Moon,
@@ -11,6 +12,7 @@ import {
   Server,
   SquareTerminal,
   Sun,
+  UserRoundPlus,
 } from 'lucide-react';
 import { type KeyboardEvent, useDeferredValue, useId, useState } from 'react';
 import { api, unwrap } from '@/api/client';
@@ -18,9 +20,9 @@ import { keys } from '@/api/keys';
 import { t } from '@/i18n';
 import { cx } from '@/kit/cx';
 import { readPreference, writePreference } from '@/kit/preference';
-import { destinations } from './navigation';
-import type { Permission } from './session';
-import { useSession } from './session';
+import { destinationsOf } from './navigation';
+import { mayDo, onlyServer, type Permission, type Place, WORKSPACE } from './rights';
+import { useGrants } from './session';
 import { useTheme } from './theme';
 
 interface Entry {
@@ -136,8 +138,8 @@ function PaletteBody({ onClose }: { onClose: () => void }) {
 
 function useEntries(query: string): Entry[] {
   const navigate = useNavigate();
-  const permissions = useSession()?.permissions ?? [];
-  const may = (permission: Permission | null) => permission === null || permissions.includes(permission);
+  const grants = useGrants();
+  const may = (permission: Permission, place?: Place) => mayDo(grants, permission, place);
   const [, setTheme] = useTheme();
   const needle = query.trim().toLowerCase();
   const asked = useDeferredValue(needle);
@@ -154,8 +156,9 @@ function useEntries(query: string): Entry[] {
     placeholderData: (before) => before,
   });
 
-  const pages: Entry[] = destinations
-    .filter((destination) => may(destination.needs))
+  const pages: Entry[] = destinationsOf(grants)
+    // A list of one server stands in the palette already.
+    .filter((destination) => destination.to !== '/servers' || onlyServer(grants) === null)
     .map((destination) => ({
       id: `page:${destination.to}`,
       group: t('shell.palette.pages'),
@@ -181,6 +184,24 @@ function useEntries(query: string): Entry[] {
       text: t('shell.run_command'),
       icon: SquareTerminal,
       run: () => void navigate({ to: '/jobs/new' }),
+    });
+  }
+  if (may('members.manage', WORKSPACE) && may('members.read', WORKSPACE)) {
+    actions.push({
+      id: 'invite',
+      group,
+      text: t('team.invite.action'),
+      icon: UserRoundPlus,
+      run: () => void navigate({ to: '/team', search: { open: 'invite' } }),
+    });
+  }
+  if (may('projects.manage', WORKSPACE)) {
+    actions.push({
+      id: 'new-project',
+      group,
+      text: t('projects.create'),
+      icon: FolderPlus,
+      run: () => void navigate({ to: '/projects', search: { open: 'create' } }),
     });
   }
   const themes = [

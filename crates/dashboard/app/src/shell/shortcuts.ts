@@ -1,12 +1,14 @@
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
-import { destinations } from './navigation';
+import type { Destination } from './navigation';
 
 const SEQUENCE_MS = 1_200;
 
 interface ShortcutActions {
   openPalette: () => void;
   openSheet: () => void;
+  /** Where the person may go. */
+  destinations: readonly Destination[];
   mayEnroll: boolean;
   mayExec: boolean;
 }
@@ -21,7 +23,7 @@ export function useShortcuts(actions: ShortcutActions): void {
   useEffect(() => {
     let goSince = 0;
     const onKey = (event: KeyboardEvent) => {
-      const { openPalette, openSheet, mayEnroll, mayExec } = latest.current;
+      const { openPalette, openSheet, destinations, mayEnroll, mayExec } = latest.current;
       if ((event.metaKey || event.ctrlKey) && !event.altKey && event.key.toLowerCase() === 'k') {
         event.preventDefault();
         openPalette();

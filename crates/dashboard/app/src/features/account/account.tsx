@@ -16,10 +16,12 @@ import { Badge } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
-import { Avatar } from '@/shell/layout';
+import { Avatar } from '@/shell/avatar';
 import { useSession } from '@/shell/session';
 import { type ThemeChoice, useTheme } from '@/shell/theme';
+import { ApiKeys } from './api-keys';
 import { deviceOf } from './device';
+import { Membership } from './membership';
 import { OperatorKeys } from './operator-keys';
 
 export function AccountPage() {
@@ -36,6 +38,8 @@ export function AccountPage() {
           </div>
         </div>
         <Appearance />
+        <Membership />
+        <ApiKeys />
         <OperatorKeys />
         <Sessions />
         <Password />

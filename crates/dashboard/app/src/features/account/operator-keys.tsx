@@ -17,6 +17,7 @@ import { ErrorState, InlineError, LoadingRows } from '@/kit/states';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
+import { useMay } from '@/shell/session';
 import { addOperatorKey, operatorKeysQuery, policyLine, problemOfKey } from './operator-keys-data';
 
 /** The keys with which this person signs jobs that hosts reserve for their operators. */
@@ -24,6 +25,9 @@ export function OperatorKeys() {
   const list = useQuery(operatorKeysQuery);
   const [adding, setAdding] = useState(false);
   const own = list.data?.data ?? [];
+  const mayExec = useMay('servers.exec');
+  // Who runs nothing has nothing to sign.
+  if (!mayExec && own.length === 0) return null;
   return (
     <div id="operator-keys" className="scroll-mt-4">
       <Section

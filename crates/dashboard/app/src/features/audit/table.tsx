@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { toApiError } from '@/api/error';
 import type { AuditEntry } from '@/api/types';
 import { ServerName } from '@/features/jobs/job-list';
+import { useMayAt } from '@/features/servers/may';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { Code } from '@/kit/code-block';
@@ -15,7 +16,6 @@ import { Empty, ErrorState, LoadingRows, NoPermission } from '@/kit/states';
 import { Badge } from '@/kit/status';
 import { Table, Td, Th } from '@/kit/table';
 import { Time } from '@/kit/time';
-import { useMay } from '@/shell/session';
 import { type AuditFilter, auditQuery } from './data';
 import { wordsOf } from './words';
 
@@ -29,9 +29,9 @@ export function AuditTable({
   onActor?: (id: string) => void;
   onAction?: (action: string) => void;
 }) {
-  const mayRead = useMay('audit.read');
+  const mayRead = useMayAt('audit.read', filter.server_id);
   const list = useInfiniteQuery({ ...auditQuery(filter), enabled: mayRead });
-  if (!mayRead) return <NoPermission />;
+  if (!mayRead) return <NoPermission missing={['audit.read']} />;
   const entries = list.data?.pages.flatMap((page) => page.data) ?? [];
   return (
     <>

@@ -37,7 +37,7 @@ export function BatchesPage() {
       {t('shell.run_command')}
     </ButtonLink>
   );
-  if (!mayRead) return <NoPermission />;
+  if (!mayRead) return <NoPermission missing={['jobs.read']} />;
   return (
     <Page title={t('batches.title')} description={t('batches.body')} actions={runAction}>
       <Segmented<BatchGroup | 'all'>

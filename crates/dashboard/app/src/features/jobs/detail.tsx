@@ -6,6 +6,7 @@ import { toApiError } from '@/api/error';
 import { isFinished, mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
 import type { Job } from '@/api/types';
+import { useMayAt } from '@/features/servers/may';
 import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
 import { CopyIcon } from '@/kit/copy-button';
@@ -20,7 +21,6 @@ import { JobStateMark } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { NotFoundPage } from '@/shell/fallback';
-import { useMay } from '@/shell/session';
 import { commandOf, jobQuery, useJobActions, useServerName } from './data';
 import { JobDuration } from './job-list';
 import { limitFacts } from './limits';
@@ -161,8 +161,8 @@ function ExitCode({ code }: { code: number }) {
 
 function JobActions({ job }: { job: Job }) {
   const navigate = useNavigate();
-  const mayCancel = useMay('jobs.cancel');
-  const mayExec = useMay('servers.exec');
+  const mayCancel = useMayAt('jobs.cancel', job.server_id);
+  const mayExec = useMayAt('servers.exec', job.server_id);
   const { cancel, retry } = useJobActions(job);
   const [asking, setAsking] = useState(false);
   const isCancelling = job.cancel_requested_at != null || cancel.isSuccess;

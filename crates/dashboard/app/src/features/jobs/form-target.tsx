@@ -15,6 +15,8 @@ import { Segmented } from '@/kit/segmented';
 import { Select } from '@/kit/select';
 import { Notice } from '@/kit/states';
 import { ServerStatusMark } from '@/kit/status';
+import { mayDo, placeOf, WORKSPACE } from '@/shell/rights';
+import { useGrants, useMay } from '@/shell/session';
 import type { RunFormState } from './form-command';
 import { type ChosenServer, PAUSES, strategyOf, type Target } from './validate';
 
@@ -84,7 +86,9 @@ export function TargetFields({ form, server: first, known }: TargetFieldsProps) 
 }
 
 function AllServers({ form: { values, errors, set } }: { form: RunFormState }) {
-  const totals = useQuery(serverTotalsQuery()).data;
+  // Who may run on some servers only cannot be told their number by that of all.
+  const mayEverywhere = useMay('servers.exec', WORKSPACE);
+  const totals = useQuery({ ...serverTotalsQuery(), enabled: mayEverywhere }).data;
   const number = totals ? reachable(totals) : null;
   return (
     <div className="flex flex-col gap-1 rounded-md border border-line-strong px-3 py-2.5">
@@ -192,9 +196,10 @@ function NumberWithUnit({ form: { values, set }, ...control }: { form: RunFormSt
 function Preview({ form: { values }, strategy }: { form: RunFormState; strategy: BatchStrategy }) {
   const labels = values.target === 'labels' ? parseLabels(values.labels).labels : undefined;
   const asked = useDeferredValue(labels ? labelsToText(labels).replaceAll(', ', ',') : '');
+  const mayEverywhere = useMay('servers.exec', WORKSPACE);
   const totals = useQuery({
     ...serverTotalsQuery(asked === '' ? {} : { label: asked }),
-    enabled: values.target === 'all' || asked !== '',
+    enabled: mayEverywhere && (values.target === 'all' || asked !== ''),
   });
   const counted = totals.data && (values.target === 'all' || asked !== '') ? totals.data : null;
   const total =
@@ -239,7 +244,11 @@ interface ServerPickerProps extends PickerControl {
 function useChoices() {
   const [query, setQuery] = useState('');
   const choices = useQuery(serverChoicesQuery(useDeferredValue(query.trim()))).data ?? [];
-  return { offered: choices.filter((server) => server.status !== 'revoked'), setQuery };
+  const grants = useGrants();
+  const offered = choices.filter(
+    (server) => server.status !== 'revoked' && mayDo(grants, 'servers.exec', placeOf(server)),
+  );
+  return { offered, setQuery };
 }
 
 function ServerPicker({ value, onChange, ...control }: ServerPickerProps) {

@@ -48,7 +48,7 @@ export function RunCommandPage() {
     enabled: chosen !== undefined,
     refetchInterval: false,
   });
-  if (!mayExec) return <NoPermission />;
+  if (!mayExec) return <NoPermission missing={['servers.exec']} />;
   const queries = [earlier, batch, batchServers, server];
   const failed = queries.find((query) => query.error)?.error;
   const isWaiting = queries.some((query) => query.fetchStatus !== 'idle' && query.isPending);

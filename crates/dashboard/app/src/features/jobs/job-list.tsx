@@ -5,6 +5,7 @@ import type { MouseEvent } from 'react';
 import { toApiError } from '@/api/error';
 import { isFinished } from '@/api/job-state';
 import type { Job } from '@/api/types';
+import { useMayAt } from '@/features/servers/may';
 import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
 import { cx } from '@/kit/cx';
@@ -18,7 +19,6 @@ import { JobStateMark } from '@/kit/status';
 import { Table, Td, Th } from '@/kit/table';
 import { Time, useNow } from '@/kit/time';
 import { useIsDisconnected } from '@/shell/connection-badge';
-import { useMay } from '@/shell/session';
 import { commandOf, jobListQuery, useServerName } from './data';
 import type { JobListSearch, StateGroup } from './search';
 
@@ -31,15 +31,15 @@ interface JobListProps {
 export function JobList({ from, serverId }: JobListProps) {
   const search: JobListSearch = useSearch({ from });
   const navigate = useNavigate();
-  const mayRead = useMay('jobs.read');
-  const mayExec = useMay('servers.exec');
-  const isDisconnected = useIsDisconnected();
   const chosenServer = serverId ?? search.server;
+  const mayRead = useMayAt('jobs.read', serverId);
+  const mayExec = useMayAt('servers.exec', chosenServer);
+  const isDisconnected = useIsDisconnected();
   const list = useInfiniteQuery({
     ...jobListQuery({ serverId: chosenServer, state: search.state }),
     enabled: mayRead,
   });
-  if (!mayRead) return <NoPermission />;
+  if (!mayRead) return <NoPermission missing={['jobs.read']} />;
   const jobs = list.data?.pages.flatMap((page) => page.data) ?? [];
   const change = (next: JobListSearch) =>
     void navigate({

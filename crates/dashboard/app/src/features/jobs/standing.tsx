@@ -5,12 +5,12 @@ import type { ReactNode } from 'react';
 import { isFinished } from '@/api/job-state';
 import type { Job, ServerDetail } from '@/api/types';
 import { serverQuery } from '@/features/servers/data';
+import { useMayAt } from '@/features/servers/may';
 import { whoForbids } from '@/features/servers/policy/rules';
 import { t } from '@/i18n';
 import { Notice, sentence } from '@/kit/states';
 import { Time } from '@/kit/time';
 import { useLive } from '@/shell/live';
-import { useMay } from '@/shell/session';
 import { queueQuery } from './data';
 import { explainError, queueNote, queueOf, stateNote } from './words';
 
@@ -45,7 +45,7 @@ function Note({ icon, children }: { icon: LucideIcon; children: ReactNode }) {
 }
 
 function Queued({ job }: { job: Job }) {
-  const mayRead = useMay('servers.read');
+  const mayRead = useMayAt('servers.read', job.server_id);
   const server = useQuery({ ...serverQuery(job.server_id), enabled: mayRead, refetchInterval: false });
   if (!server.data) {
     return (
@@ -131,7 +131,7 @@ function Code({ children }: { children: string }) {
 
 /** Whose rule it was, by the policy as it is now, and where it can be changed. */
 function WhoForbids({ job }: { job: Job }) {
-  const mayRead = useMay('servers.read');
+  const mayRead = useMayAt('servers.read', job.server_id);
   const server = useQuery({ ...serverQuery(job.server_id), enabled: mayRead, refetchInterval: false });
   const policy = server.data?.policy;
   const forbidden = policy ? whoForbids(policy, job) : null;

@@ -1,10 +1,11 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Link, Navigate } from '@tanstack/react-router';
 import {
   ArrowRight,
   CircleCheck,
   CircleX,
   FileKey,
+  Lock,
   Plus,
   Server as ServerIcon,
   SquareTerminal,
@@ -25,7 +26,8 @@ import { BatchStateMark, ServerStatusMark, serverSigns } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { useIsDisconnected } from '@/shell/connection-badge';
 import { useLive } from '@/shell/live';
-import { useMay } from '@/shell/session';
+import { onlyServer } from '@/shell/rights';
+import { useGrants, useMay } from '@/shell/session';
 
 const SHOWN: readonly ServerStatus[] = ['online', 'suspect', 'offline', 'pending'];
 const LATEST = 8;
@@ -33,6 +35,26 @@ const LATEST = 8;
 const RECENT_MS = 24 * 3_600_000;
 
 export function OverviewPage() {
+  const grants = useGrants();
+  const only = onlyServer(grants);
+  if (only !== null) return <Navigate to="/servers/$serverId" params={{ serverId: only }} replace />;
+  return grants.length === 0 ? <NothingGranted /> : <Overview />;
+}
+
+/** For a member who was given nothing yet. */
+function NothingGranted() {
+  return (
+    <Page title={t('overview.title')}>
+      <Panel>
+        <Empty icon={Lock} className="py-24" title={t('overview.nothing_title')}>
+          {t('overview.nothing_body')}
+        </Empty>
+      </Panel>
+    </Page>
+  );
+}
+
+function Overview() {
   const mayRead = useMay('servers.read');
   const mayEnroll = useMay('servers.enroll');
   const mayExec = useMay('servers.exec');
@@ -82,7 +104,7 @@ export function OverviewPage() {
         </Panel>
       ) : (
         <div className={cx('flex flex-col gap-8', isDisconnected && 'opacity-60 grayscale')}>
-          {totals.isError && !totals.data ? (
+          {!mayRead ? null : totals.isError && !totals.data ? (
             <Panel>
               <ErrorState error={toApiError(totals.error)} onRetry={() => void totals.refetch()} />
             </Panel>

@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { LiveServer } from '@/api/events/live-store';
 import type { Server } from '@/api/types';
+import { useProjects } from '@/features/projects/data';
 import { t } from '@/i18n';
 import { cx } from '@/kit/cx';
 import { bytesPerSecond, decimal, duration, percent } from '@/kit/format';
@@ -60,6 +61,13 @@ export const serverColumns: readonly ServerColumn[] = [
     byDefault: true,
     fixed: true,
     cell: (_, live) => <ServerStatusMark status={live.status} />,
+  },
+  {
+    id: 'project',
+    title: t('projects.of_project'),
+    className: 'w-32 hidden lg:table-cell',
+    byDefault: true,
+    cell: (server) => <ProjectName id={server.project_id} />,
   },
   {
     id: 'labels',
@@ -163,6 +171,16 @@ export const serverColumns: readonly ServerColumn[] = [
     ),
   },
 ];
+
+export function ProjectName({ id }: { id: string | null }) {
+  const name = useProjects().find((project) => project.id === id)?.name;
+  if (id === null || name === undefined) return <span className="text-fg-3">–</span>;
+  return (
+    <span className="text-fg-2" title={name}>
+      {name}
+    </span>
+  );
+}
 
 function Value({ text, fresh }: { text: string; fresh: boolean }) {
   return <span className={cx('tabular whitespace-nowrap', !fresh && STALE)}>{text}</span>;

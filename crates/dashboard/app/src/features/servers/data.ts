@@ -46,7 +46,7 @@ export function serverListQuery(search: ServerListSearch) {
 /** How many servers are in which state, over a filter that leaves the state open. */
 export function serverTotalsQuery(search: Omit<ServerListSearch, 'status' | 'sort'> = {}) {
   return queryOptions({
-    queryKey: [...keys.serverTotals(), { q: search.q, label: search.label }],
+    queryKey: [...keys.serverTotals(), { q: search.q, label: search.label, project: search.project }],
     queryFn: async ({ signal }) =>
       (await unwrap(api.GET('/v1/servers', { params: { query: { ...filterOf(search), limit: 1 } }, signal })))
         .totals,
@@ -114,9 +114,15 @@ export interface NewToken {
   name: string;
   labels: Record<string, string>;
   serverId?: string;
+  projectId?: string;
 }
 
-export function createInstallToken({ name, labels, serverId }: NewToken): Promise<InstallTokenCreated> {
+export function createInstallToken({
+  name,
+  labels,
+  serverId,
+  projectId,
+}: NewToken): Promise<InstallTokenCreated> {
   return unwrap(
     api.POST('/v1/servers/install-tokens', {
       headers: { 'idempotency-key': idempotencyKey() },
@@ -124,6 +130,7 @@ export function createInstallToken({ name, labels, serverId }: NewToken): Promis
         ...(name === '' ? {} : { name }),
         ...(Object.keys(labels).length > 0 ? { labels } : {}),
         ...(serverId === undefined ? {} : { server_id: serverId }),
+        ...(projectId === undefined ? {} : { project_id: projectId }),
       },
     }),
   );
@@ -132,6 +139,8 @@ export function createInstallToken({ name, labels, serverId }: NewToken): Promis
 export interface ServerChange {
   name?: string;
   labels?: Record<string, string>;
+  /** Null: in no project. */
+  project_id?: string | null;
 }
 
 export function useServerActions(server: Pick<Server, 'id' | 'version'>) {
@@ -139,6 +148,7 @@ export function useServerActions(server: Pick<Server, 'id' | 'version'>) {
   const path = { id: server.id };
   const refresh = () => {
     void client.invalidateQueries({ queryKey: keys.servers() });
+    void client.invalidateQueries({ queryKey: keys.projects() });
   };
   const takeOver = (changed: Server) => {
     client.setQueryData<ServerDetail>(keys.server(server.id), (known) =>
@@ -170,5 +180,10 @@ export function useServerActions(server: Pick<Server, 'id' | 'version'>) {
 }
 
 function filterOf(search: ServerListSearch) {
-  return { q: search.q, status: search.status, label: search.label ? splitList(search.label) : undefined };
+  return {
+    q: search.q,
+    status: search.status,
+    label: search.label ? splitList(search.label) : undefined,
+    project_id: search.project,
+  };
 }

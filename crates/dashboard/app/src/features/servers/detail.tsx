@@ -3,6 +3,8 @@ import { Link, Outlet, useNavigate, useParams, useRouterState } from '@tanstack/
 import {
   ChevronRight,
   Ellipsis,
+  FolderClosed,
+  FolderInput,
   KeyRound,
   Pencil,
   ShieldAlert,
@@ -14,6 +16,7 @@ import {
 import { type ReactNode, useState } from 'react';
 import { toApiError } from '@/api/error';
 import type { ServerDetail } from '@/api/types';
+import { useProjects } from '@/features/projects/data';
 import { t } from '@/i18n';
 import { ButtonLink, IconButton } from '@/kit/button';
 import { cx } from '@/kit/cx';
@@ -28,23 +31,21 @@ import { Time } from '@/kit/time';
 import { useIsDisconnected } from '@/shell/connection-badge';
 import { NotFoundPage } from '@/shell/fallback';
 import { useLive } from '@/shell/live';
-import { useMay } from '@/shell/session';
+import { onlyServer, placeOf } from '@/shell/rights';
+import { useGrants, useMay } from '@/shell/session';
 import { serverQuery } from './data';
 import { DeleteServer, EditServer, RevokeServer } from './dialogs';
+import { MoveServer } from './move';
 import { useWatch } from './watch';
 
 export function ServerPage() {
   const { serverId } = useParams({ from: '/inside/servers/$serverId' });
   const query = useQuery(serverQuery(serverId));
+  const error = query.isError ? toApiError(query.error) : null;
+  // Deleted, or no longer for this person to see: what was known of it goes as well.
+  if (error?.status === 404) return <NotFoundPage />;
   if (query.data) return <KnownServer key={serverId} server={query.data} />;
-  if (query.isError) {
-    const error = toApiError(query.error);
-    return error.status === 404 ? (
-      <NotFoundPage />
-    ) : (
-      <ErrorState error={error} onRetry={() => void query.refetch()} />
-    );
-  }
+  if (error) return <ErrorState error={error} onRetry={() => void query.refetch()} />;
   return (
     <div role="status" aria-label={t('common.loading')} className="px-4 pt-5 sm:px-6 lg:px-8">
       <Skeleton className="h-7 w-56" />
@@ -54,7 +55,7 @@ export function ServerPage() {
   );
 }
 
-type OpenDialog = 'edit' | 'revoke' | 'delete' | null;
+type OpenDialog = 'edit' | 'move' | 'revoke' | 'delete' | null;
 
 function KnownServer({ server }: { server: ServerDetail }) {
   useDocumentTitle(server.name);
@@ -100,6 +101,7 @@ function KnownServer({ server }: { server: ServerDetail }) {
         <Outlet />
       </div>
       <EditServer server={server} open={dialog === 'edit'} onClose={close} />
+      <MoveServer server={server} open={dialog === 'move'} onClose={close} />
       <RevokeServer server={server} open={dialog === 'revoke'} onClose={close} />
       <DeleteServer
         server={server}
@@ -114,12 +116,17 @@ function KnownServer({ server }: { server: ServerDetail }) {
 /** The one truth about the server, in sight however far the page is scrolled. */
 function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dialog: OpenDialog) => void }) {
   const live = useLive(server);
-  const mayExec = useMay('servers.exec');
-  const mayManage = useMay('servers.manage');
-  const mayEnroll = useMay('servers.enroll');
+  const place = placeOf(server);
+  const mayExec = useMay('servers.exec', place);
+  const mayManage = useMay('servers.manage', place);
+  const mayMove = useMay('projects.manage', place) && mayManage;
+  const mayEnroll = useMay('servers.enroll', place);
   const navigate = useNavigate();
-  const mayReadJobs = useMay('jobs.read');
-  const mayReadAudit = useMay('audit.read');
+  const mayReadJobs = useMay('jobs.read', place);
+  const mayReadAudit = useMay('audit.read', place);
+  const projects = useProjects();
+  const project = projects.find((one) => one.id === server.project_id);
+  const isOnly = onlyServer(useGrants()) === server.id;
   const path = useRouterState({ select: (state) => state.location.pathname });
   const params = { serverId: server.id };
   return (
@@ -128,10 +135,14 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
         <div className="flex items-center gap-3">
           <div className="flex min-w-0 flex-1 flex-wrap items-center gap-x-3 gap-y-1">
             <div className="flex min-w-0 items-center gap-1">
-              <Link to="/servers" className="hidden text-fg-3 text-xl hover:text-fg sm:block">
-                {t('servers.title')}
-              </Link>
-              <ChevronRight aria-hidden className="hidden size-4 shrink-0 text-fg-3 sm:block" />
+              {!isOnly && (
+                <>
+                  <Link to="/servers" className="hidden text-fg-3 text-xl hover:text-fg sm:block">
+                    {t('servers.title')}
+                  </Link>
+                  <ChevronRight aria-hidden className="hidden size-4 shrink-0 text-fg-3 sm:block" />
+                </>
+              )}
               <h1 className="min-w-0 truncate font-semibold text-xl tracking-[-0.01em]">{server.name}</h1>
             </div>
             <span className="flex items-center gap-2">
@@ -143,6 +154,16 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
                 </span>
               )}
             </span>
+            {project && (
+              <Link
+                to="/servers"
+                search={{ project: project.id }}
+                className="hidden max-w-48 items-center gap-1 text-fg-2 text-xs hover:text-fg hover:underline sm:flex"
+              >
+                <FolderClosed aria-hidden className="size-3.5 shrink-0 text-fg-3" />
+                <span className="truncate">{project.name}</span>
+              </Link>
+            )}
             <span className="hidden lg:block">
               <Labels labels={server.labels} max={4} />
             </span>
@@ -158,6 +179,11 @@ function StickyBar({ server, onAction }: { server: ServerDetail; onAction: (dial
               <MenuItem icon={Pencil} onSelect={() => onAction('edit')}>
                 {t('servers.edit')}
               </MenuItem>
+              {mayMove && (projects.length > 0 || server.project_id !== null) && (
+                <MenuItem icon={FolderInput} onSelect={() => onAction('move')}>
+                  {t('projects.move')}
+                </MenuItem>
+              )}
               {mayEnroll && (
                 <MenuItem
                   icon={KeyRound}

@@ -59,13 +59,7 @@ function EditForm({ server, onClose }: { server: ServerDetail; onClose: () => vo
         />
       </Field>
       {form.failure &&
-        (form.failure.status === 412 ? (
-          <p role="alert" className="text-bad text-sm">
-            {t('servers.changed_meanwhile')}
-          </p>
-        ) : (
-          <InlineError error={form.failure} />
-        ))}
+        (form.failure.status === 412 ? <ServerChanged /> : <InlineError error={form.failure} />)}
       <div className="flex justify-end gap-2">
         <Button onClick={onClose}>{t('common.cancel')}</Button>
         <Button type="submit" tone="primary" busy={form.busy}>
@@ -73,6 +67,14 @@ function EditForm({ server, onClose }: { server: ServerDetail; onClose: () => vo
         </Button>
       </div>
     </form>
+  );
+}
+
+export function ServerChanged() {
+  return (
+    <p role="alert" className="text-bad text-sm">
+      {t('servers.changed_meanwhile')}
+    </p>
   );
 }
 

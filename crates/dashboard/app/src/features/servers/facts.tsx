@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
 import type { ServerDetail } from '@/api/types';
+import { useProjects } from '@/features/projects/data';
 import { t } from '@/i18n';
 import { Code } from '@/kit/code-block';
 import { bytes, duration } from '@/kit/format';
@@ -24,6 +25,8 @@ export function ServerFacts({ server }: { server: ServerDetail }) {
   if (server.live) add(t('servers.column.uptime'), duration(server.live.uptime_s * 1_000));
   add(t('servers.fact.processes'), server.processes);
   if (agent) add(t('servers.fact.agent'), `${agent.version} · ${agent.target}`);
+  const project = useProjects().find((one) => one.id === server.project_id);
+  add(t('projects.of_project'), project?.name);
   const usage = server.agent_usage;
   if (usage)
     add(

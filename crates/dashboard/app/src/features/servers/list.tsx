@@ -4,14 +4,16 @@ import { Columns3, Plus, Server as ServerIcon, X } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { toApiError } from '@/api/error';
 import type { ServerStatus, ServerTotals } from '@/api/types';
+import { useProjects } from '@/features/projects/data';
 import { t } from '@/i18n';
 import { Button, ButtonLink } from '@/kit/button';
 import { cx } from '@/kit/cx';
-import { count } from '@/kit/format';
+import { count, shortId } from '@/kit/format';
 import { SearchInput } from '@/kit/input';
 import { Menu, MenuCheck, MenuHeading } from '@/kit/menu';
 import { Page, Panel } from '@/kit/page';
 import { usePreference } from '@/kit/preference';
+import { Select } from '@/kit/select';
 import { Empty, ErrorState, LoadingRows, NoPermission } from '@/kit/states';
 import { serverSigns } from '@/kit/status';
 import { useIsDisconnected } from '@/shell/connection-badge';
@@ -31,16 +33,20 @@ export function ServersPage() {
   const isDisconnected = useIsDisconnected();
   const list = useInfiniteQuery({ ...serverListQuery(search), enabled: mayRead });
   const totals = useQuery({ ...serverTotalsQuery(search), enabled: mayRead }).data;
+  const projects = useProjects();
   const [hidden, setHidden] = usePreference('servers.hidden-columns', defaultHidden());
 
   const change = (next: Partial<ServerListSearch>) =>
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true });
 
-  if (!mayRead) return <NoPermission />;
+  if (!mayRead) return <NoPermission missing={['servers.read']} />;
   const servers = list.data?.pages.flatMap((page) => page.data) ?? [];
-  const isFiltered = Boolean(search.q || search.status || search.label);
+  const isFiltered = Boolean(search.q || search.status || search.label || search.project);
+  const clear = () => change({ q: undefined, status: undefined, label: undefined, project: undefined });
   const all = totals ? sum(totals) : null;
-  const columns = serverColumns.filter((column) => column.fixed || !splitList(hidden).includes(column.id));
+  // Where there are no projects to see, nothing of them is.
+  const offered = serverColumns.filter((column) => column.id !== 'project' || projects.length > 0);
+  const columns = offered.filter((column) => column.fixed || !splitList(hidden).includes(column.id));
 
   return (
     <Page
@@ -48,7 +54,7 @@ export function ServersPage() {
       description={all === null ? ' ' : t('servers.count', { count: all, shown: count(all) })}
       actions={
         mayEnroll && (
-          <ButtonLink to="/servers/new" tone="primary" icon={Plus}>
+          <ButtonLink to="/servers/new" search={{ project: search.project }} tone="primary" icon={Plus}>
             {t('shell.add_server')}
           </ButtonLink>
         )
@@ -61,6 +67,7 @@ export function ServersPage() {
           totals={totals}
           onToggle={(status) => change({ status: toggleInList(search.status, status) })}
         />
+        <ProjectFilter chosen={search.project} onChoose={(project) => change({ project })} />
         {splitList(search.label).map((label) => (
           <Button key={label} size="sm" onClick={() => change({ label: toggleInList(search.label, label) })}>
             {label}
@@ -68,11 +75,7 @@ export function ServersPage() {
           </Button>
         ))}
         {isFiltered && (
-          <Button
-            size="sm"
-            tone="ghost"
-            onClick={() => change({ q: undefined, status: undefined, label: undefined })}
-          >
+          <Button size="sm" tone="ghost" onClick={clear}>
             {t('servers.clear_filters')}
           </Button>
         )}
@@ -85,7 +88,7 @@ export function ServersPage() {
             }
           >
             <MenuHeading>{t('servers.columns')}</MenuHeading>
-            {serverColumns
+            {offered
               .filter((column) => !column.fixed)
               .map((column) => (
                 <MenuCheck
@@ -106,11 +109,7 @@ export function ServersPage() {
         ) : list.isError && servers.length === 0 ? (
           <ErrorState error={toApiError(list.error)} onRetry={() => void list.refetch()} />
         ) : servers.length === 0 ? (
-          <NoServers
-            isFiltered={isFiltered}
-            mayEnroll={mayEnroll}
-            onClear={() => change({ q: undefined, status: undefined, label: undefined })}
-          />
+          <NoServers isFiltered={isFiltered} mayEnroll={mayEnroll} onClear={clear} />
         ) : (
           <ServerTable
             servers={servers}
@@ -154,6 +153,35 @@ function ServerSearch({ value, onChange }: { value: string; onChange: (value: st
       onChange={setText}
       className="w-full sm:w-64"
     />
+  );
+}
+
+const ALL = 'all';
+
+/** Only where there is a choice. A project that cannot be named (any more) can be let go of even so. */
+function ProjectFilter({
+  chosen,
+  onChoose,
+}: {
+  chosen: string | undefined;
+  onChoose: (project: string | undefined) => void;
+}) {
+  const projects = useProjects();
+  const isKnown = projects.some((project) => project.id === chosen);
+  if (projects.length === 0 && chosen === undefined) return null;
+  return (
+    <div className="w-full sm:w-44">
+      <Select
+        label={t('projects.of_project')}
+        value={chosen ?? ALL}
+        options={[
+          { value: ALL, label: t('projects.all') },
+          ...projects.map(({ id, name }) => ({ value: id, label: name })),
+          ...(chosen === undefined || isKnown ? [] : [{ value: chosen, label: shortId(chosen) }]),
+        ]}
+        onChange={(project) => onChoose(project === ALL ? undefined : project)}
+      />
+    </div>
   );
 }
 

@@ -19,8 +19,12 @@ export interface ServerListSearch {
   status?: string;
   /** Comma-separated `key:value`. */
   label?: string;
+  /** Only of this project. */
+  project?: string;
   sort?: ServerSort;
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function serverListSearch(search: Record<string, unknown>): ServerListSearch {
   const status = splitList(search.status).filter(isServerStatus);
@@ -30,6 +34,7 @@ export function serverListSearch(search: Record<string, unknown>): ServerListSea
     ...(typeof search.q === 'string' && search.q !== '' ? { q: search.q.slice(0, 200) } : {}),
     ...(status.length > 0 ? { status: status.join(',') } : {}),
     ...(label.length > 0 ? { label: label.join(',') } : {}),
+    ...(typeof search.project === 'string' && UUID.test(search.project) ? { project: search.project } : {}),
     ...(sort && sort !== 'name' ? { sort } : {}),
   };
 }

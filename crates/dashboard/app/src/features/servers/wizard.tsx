@@ -4,6 +4,7 @@ import { CircleCheck, LoaderCircle } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { type ApiError, toApiError } from '@/api/error';
 import type { InstallTokenCreated } from '@/api/types';
+import { useProjects } from '@/features/projects/data';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { CommandLine } from '@/kit/code-block';
@@ -11,24 +12,29 @@ import { Field } from '@/kit/field';
 import { duration } from '@/kit/format';
 import { Input } from '@/kit/input';
 import { Page } from '@/kit/page';
+import { Select } from '@/kit/select';
 import { ErrorState, InlineError, NoPermission } from '@/kit/states';
 import { useNow } from '@/kit/time';
 import { useForm } from '@/kit/use-form';
 import { liveServers } from '@/shell/live';
-import { useMay } from '@/shell/session';
+import { mayDo, WORKSPACE } from '@/shell/rights';
+import { useGrants, useMay } from '@/shell/session';
 import { createInstallToken, installTokenQuery, serverQuery } from './data';
 import { parseLabels } from './labels';
 
 export function AddServerPage() {
   const mayEnroll = useMay('servers.enroll');
-  const { token: tokenId, server: serverId } = useSearch({ from: '/inside/servers/new' });
+  const { token: tokenId, server: serverId, project: projectId } = useSearch({ from: '/inside/servers/new' });
   const navigate = useNavigate({ from: '/servers/new' });
   // The line holds the secret, so it lives only here: after a reload the page still waits, but cannot show it again.
   const [created, setCreated] = useState<InstallTokenCreated | null>(null);
-  if (!mayEnroll) return <NoPermission />;
+  if (!mayEnroll) return <NoPermission missing={['servers.enroll']} />;
   const startOver = () => {
     setCreated(null);
-    void navigate({ search: (before) => ({ server: before.server }), replace: true });
+    void navigate({
+      search: (before) => ({ server: before.server, project: before.project }),
+      replace: true,
+    });
   };
   const onCreated = (next: InstallTokenCreated) => {
     setCreated(next);
@@ -38,7 +44,7 @@ export function AddServerPage() {
     <Page title={t('servers.wizard.title')} description={t('servers.wizard.body')} width="reading">
       {tokenId === undefined ? (
         serverId === undefined ? (
-          <NameStep onCreated={onCreated} />
+          <NameStep projectId={projectId} onCreated={onCreated} />
         ) : (
           <AgainStep serverId={serverId} onCreated={onCreated} />
         )
@@ -53,14 +59,41 @@ export function AddServerPage() {
   );
 }
 
-function NameStep({ onCreated }: { onCreated: (token: InstallTokenCreated) => void }) {
+const NO_PROJECT = 'none';
+
+/** The projects that the caller may add servers to, and whether a server may be in none. */
+function useProjectChoice() {
+  const grants = useGrants();
+  const projects = useProjects().filter((one) => mayDo(grants, 'servers.enroll', { projectId: one.id }));
+  return { projects, mayBeInNone: mayDo(grants, 'servers.enroll', WORKSPACE) };
+}
+
+function NameStep({
+  projectId,
+  onCreated,
+}: {
+  projectId: string | undefined;
+  onCreated: (token: InstallTokenCreated) => void;
+}) {
+  const { projects, mayBeInNone } = useProjectChoice();
+  // Who may add servers to some projects only begins with the first of them.
+  const first = mayBeInNone ? NO_PROJECT : (projects[0]?.id ?? NO_PROJECT);
+  const offered = (id: string) =>
+    id === NO_PROJECT || projects.some((project) => project.id === id) ? id : first;
   const form = useForm({
-    initial: { name: '', labels: '' },
+    initial: { name: '', labels: '', project_id: projectId ?? '' },
     validate: ({ labels }) => ({ labels: parseLabels(labels).error }),
-    submit: ({ name, labels }) =>
-      createInstallToken({ name: name.trim(), labels: parseLabels(labels).labels ?? {} }),
+    submit: ({ name, labels, project_id }) => {
+      const project = offered(project_id);
+      return createInstallToken({
+        name: name.trim(),
+        labels: parseLabels(labels).labels ?? {},
+        projectId: project === NO_PROJECT ? undefined : project,
+      });
+    },
     onDone: onCreated,
   });
+  const chosen = offered(form.values.project_id);
   return (
     <form className="flex max-w-md flex-col gap-4" noValidate onSubmit={form.send}>
       <Field
@@ -88,6 +121,19 @@ function NameStep({ onCreated }: { onCreated: (token: InstallTokenCreated) => vo
           onChange={(event) => form.set('labels', event.target.value)}
         />
       </Field>
+      {projects.length > 0 && (
+        <Field label={t('projects.of_project')} error={form.errors.project_id}>
+          <Select
+            label={t('projects.of_project')}
+            value={chosen}
+            options={[
+              ...(mayBeInNone ? [{ value: NO_PROJECT, label: t('projects.none') }] : []),
+              ...projects.map(({ id, name }) => ({ value: id, label: name })),
+            ]}
+            onChange={(project_id) => form.set('project_id', project_id)}
+          />
+        </Field>
+      )}
       {form.failure && <InlineError error={form.failure} />}
       <div>
         <Button type="submit" tone="primary" busy={form.busy}>

@@ -34,6 +34,8 @@ export const account = {
     title: 'Operator keys',
   },
   last_used: 'Last used',
+  membership_body: 'What you hold in this workspace.',
+  membership_none: 'Nothing was granted to you here yet. Ask whoever invited you.',
   new_password: 'New password',
   password: 'Password',
   password_body: 'Changing it signs out all your other sessions.',

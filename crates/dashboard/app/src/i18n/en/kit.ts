@@ -32,7 +32,9 @@ export const error = {
   crash_body:
     'This is a fault of the dashboard. Reloading usually helps; what you did on your servers is not affected.',
   crash_title: 'This page stopped working',
-  forbidden_body: 'Your role does not include this. Ask an owner or administrator of the workspace.',
+  forbidden_body: 'What you hold does not include this. Ask an owner or administrator of the workspace.',
+  forbidden_missing: 'You lack the permission to {{what}}.',
+  forbidden_who: 'An owner or administrator of the workspace can grant it.',
   forbidden_title: 'You may not see this',
   not_found_body: 'It may have been deleted, or the link is incomplete.',
   not_found_title: 'Nothing here',

@@ -4,6 +4,8 @@ export const overview = {
   counters: 'Servers by status',
   latest_jobs: 'Latest jobs',
   no_jobs: 'Nothing has been run yet.',
+  nothing_body: 'You are a member of this workspace, and hold nothing in it. Ask whoever invited you.',
+  nothing_title: 'Nothing was granted to you yet',
   quiet: 'All quiet. Nothing needs you right now.',
   signature: 'To sign',
   title: 'Overview',

@@ -8,6 +8,7 @@ import { mergeJob } from '@/api/job-state';
 import { keys } from '@/api/keys';
 import type { Job, JobSigning } from '@/api/types';
 import { operatorKeysQuery } from '@/features/account/operator-keys-data';
+import { useMayAt } from '@/features/servers/may';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { Code, CommandLine, TextBox } from '@/kit/code-block';
@@ -22,7 +23,6 @@ import { Badge } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
-import { useMay } from '@/shell/session';
 import { useServerName } from '../data';
 import { limitsInWords } from '../limits';
 import { fileNameOf, isFor, isSignature, type OpBody, parseOpBody, signCommands } from './op-body';
@@ -181,7 +181,7 @@ function Signers({ signing }: { signing: JobSigning }) {
 
 function HowToSign({ job, signing }: { job: Job; signing: JobSigning }) {
   const client = useQueryClient();
-  const mayExec = useMay('servers.exec');
+  const mayExec = useMayAt('servers.exec', job.server_id);
   const file = fileNameOf(job.id);
   const commands = signCommands(job.id, signing.namespace);
   const give = useMutation<Job, ApiError, string>({

@@ -9,6 +9,7 @@ import { Panel, Section } from '@/kit/page';
 import { LoadingRows, Notice } from '@/kit/states';
 import { Badge } from '@/kit/status';
 import { useLive } from '@/shell/live';
+import { placeOf } from '@/shell/rights';
 import { useMay } from '@/shell/session';
 import { serverQuery } from '../data';
 import { RestrictDialog } from './restrict';
@@ -30,7 +31,7 @@ export function PolicyTab() {
 }
 
 function InForce({ server }: { server: ServerDetail }) {
-  const mayManage = useMay('servers.manage');
+  const mayManage = useMay('servers.manage', placeOf(server));
   const [restricting, setRestricting] = useState(false);
   const { policy } = server;
   return (

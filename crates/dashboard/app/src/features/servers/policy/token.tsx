@@ -9,12 +9,13 @@ import { Notice } from '@/kit/states';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { useLive } from '@/shell/live';
+import { placeOf } from '@/shell/rights';
 import { useMay } from '@/shell/session';
 import { useTrustActions } from './data';
 
 /** The credential with which the agent connects, and its renewal. */
 export function AgentToken({ server }: { server: ServerDetail }) {
-  const mayManage = useMay('servers.manage');
+  const mayManage = useMay('servers.manage', placeOf(server));
   const { status } = useLive(server);
   const { rotate } = useTrustActions(server);
   const [asking, setAsking] = useState(false);
