@@ -1,6 +1,7 @@
 //! End-to-end tests: the real hub and the real agent as processes, doing the real thing.
 
 mod agent_cli;
+mod audit;
 mod batches;
 mod cancel;
 mod clock_skew;
