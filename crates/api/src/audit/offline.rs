@@ -101,7 +101,7 @@ pub async fn verify_database(config: &Config, head: Option<&Path>) -> Result<Ver
         keys.with_context(|| format!("there is no signing key {}; name --data-dir or --keys-dir", path.display()))?;
     let beside = chain::path(&config.data_dir);
     let mut kept = Vec::new();
-    for path in [Some(beside.as_path()), head].into_iter().flatten() {
+    for path in [head, Some(beside.as_path())].into_iter().flatten() {
         match chain::read(path, &keys) {
             Ok(Some(head)) => kept.push(head),
             Ok(None) if head == Some(path) => bail!("there is no file {}", path.display()),
