@@ -2,6 +2,7 @@
 
 mod agent_cli;
 mod api_fuzz;
+mod audit;
 mod batches;
 mod cancel;
 mod clock_skew;

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::verbs::{ApiKeysCreate, ApiKeysManage};
 use crate::access::{self, Actor, Authorized, Held, Node, Principal, RequestOrigin, Rights, Visible};
-use crate::audit::{Outcome, Subject};
+use crate::audit::{self, Outcome, Subject};
 use crate::auth::{self, Person};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -75,10 +75,8 @@ pub async fn authenticate(hub: &Hub, origin: RequestOrigin, bearer: &str) -> Res
 }
 
 async fn refuse_address(hub: &Hub, actor: &Actor, key: &ApiKey) -> Result<Actor> {
-    let mut unit = hub.begin().await?;
     let details = json!({ "reason": "address not allowed" });
-    unit.audit(actor, "api_key.use", subject(key), Outcome::Denied, details).await?;
-    unit.commit().await?;
+    audit::record_refusal(hub, actor, "api_key.use", subject(key), details).await?;
     Err(Error::new(ErrorCode::Forbidden, "this API key may not be used from this address"))
 }
 
@@ -119,7 +117,12 @@ async fn list(hub: &Hub, person: &Person, page: PageQuery) -> Result<Page<KeyVie
 
 /// Makes a key. It must hold no more than its maker; were it to, it would not, but its maker would be wrong about it.
 async fn create(hub: &Hub, visible: Visible<ApiKeysCreate>, new: NewKey) -> Result<KeyMade> {
-    let actor = visible.actor;
+    let (actor, subject) = (visible.actor, Subject::new("api_key", &"", new.name.as_str()));
+    let made = make(hub, &actor, new).await;
+    audit::noting_refusal(hub, &actor, subject, made).await
+}
+
+async fn make(hub: &Hub, actor: &Actor, new: NewKey) -> Result<KeyMade> {
     let Principal::User { id: user_id, .. } = actor.principal else {
         return Err(Error::new(ErrorCode::Forbidden, "only a person who is signed in can make a key"));
     };
@@ -161,7 +164,7 @@ async fn create(hub: &Hub, visible: Visible<ApiKeysCreate>, new: NewKey) -> Resu
     store::insert(&mut unit.conn(), row).await?;
     let details =
         json!({ "permissions": new.permissions, "scope": new.scope, "expires_at": ttl.map(|ttl| now.plus(ttl)) });
-    unit.audit(&actor, "api_key.create", Subject::new("api_key", &id, new.name.as_str()), Outcome::Ok, details).await?;
+    unit.audit(actor, "api_key.create", Subject::new("api_key", &id, new.name.as_str()), Outcome::Ok, details).await?;
     let made = shown(&mut unit.conn(), id).await?;
     unit.commit().await?;
     Ok(KeyMade { key: made, token: secret.reveal().to_owned() })
@@ -172,7 +175,8 @@ async fn rotate(hub: &Hub, key: Authorized<ApiKey, ApiKeysManage>) -> Result<Key
     let Authorized { actor, resource: key, .. } = key;
     let is_own = matches!(actor.principal, Principal::User { id, .. } if id == key.user_id);
     if !is_own {
-        return Err(Error::new(ErrorCode::Forbidden, "only who made a key can rotate it; revoke it instead"));
+        let refusal = Error::new(ErrorCode::Forbidden, "only who made a key can rotate it; revoke it instead");
+        return audit::noting_refusal(hub, &actor, subject(&key), Err(refusal)).await;
     }
     let secret = new_token(TOKEN_PREFIX, hub.random.as_ref());
     let mut unit = hub.begin().await?;

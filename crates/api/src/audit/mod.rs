@@ -29,13 +29,13 @@ pub use task::{chain, expire, start};
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::access::Actor;
 use crate::background::Wake;
 use crate::db::Conn;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::hub::Hub;
 use model::Entry;
 
@@ -86,6 +86,20 @@ pub async fn record_refusal(
     let mut unit = hub.begin().await?;
     unit.audit(actor, action, subject, Outcome::Denied, details).await?;
     unit.commit().await
+}
+
+/// Passes on how something went, and records when it was refused: somebody tried to give or take what they do not hold.
+/// The unit of work of the attempt must have ended.
+///
+/// # Errors
+/// That of the outcome, or when the record cannot be written.
+pub async fn noting_refusal<T>(hub: &Hub, actor: &Actor, subject: Subject, outcome: Result<T>) -> Result<T> {
+    if let Err(error) = &outcome
+        && error.code() == ErrorCode::Forbidden
+    {
+        record_refusal(hub, actor, "access.deny", subject, json!({ "reason": error.message() })).await?;
+    }
+    outcome
 }
 
 /// Writes one record into the caller's transaction.

@@ -61,6 +61,8 @@ pub fn verify_file(input: impl BufRead, fingerprint: Option<&str>, head: Option<
     let fingerprint = fingerprint.map(|text| text.parse::<Hex<32>>().context("--fingerprint")).transpose()?;
     let head = head.map(read_head).transpose()?;
     let named = fingerprint.is_some();
+    let given = head.as_ref().and_then(|signed| serde_json::from_str::<HeadFile>(&signed.body).ok());
+    let given = given.map(|head| head.position);
     let sound = match file::verify(input, &Trust { fingerprint, head })? {
         Ok(sound) => sound,
         Err(finding) => return Ok(finding.into()),
@@ -69,6 +71,11 @@ pub fn verify_file(input: impl BufRead, fingerprint: Option<&str>, head: Option<
     let mut text = format!("good: {records} records up to position {}, {redacted} of them redacted", end.position);
     if removed_up_to > 0 {
         text += &format!("\nremoved by the retention: everything up to position {removed_up_to}");
+    }
+    if let Some(head) = given
+        && (!complete || head < removed_up_to)
+    {
+        text += &format!("\nthe head of position {head} could not be compared: the export does not hold that part");
     }
     if !complete {
         text += "\nthe export is filtered: what it holds is right, what it leaves out cannot be seen";
@@ -94,7 +101,7 @@ pub async fn verify_database(config: &Config, head: Option<&Path>) -> Result<Ver
         keys.with_context(|| format!("there is no signing key {}; name --data-dir or --keys-dir", path.display()))?;
     let beside = chain::path(&config.data_dir);
     let mut kept = Vec::new();
-    for path in [Some(beside.as_path()), head].into_iter().flatten() {
+    for path in [head, Some(beside.as_path())].into_iter().flatten() {
         match chain::read(path, &keys) {
             Ok(Some(head)) => kept.push(head),
             Ok(None) if head == Some(path) => bail!("there is no file {}", path.display()),
@@ -124,6 +131,9 @@ fn verdict(report: Report, kept: &[HeadFile], beside: &Path) -> Verdict {
     let mut text = format!("good: {checked} records up to position {}, {redacted} of them redacted", end.position);
     if removed_up_to > 0 {
         text += &format!("\nremoved by the retention: everything up to position {removed_up_to}");
+    }
+    for old in kept.iter().filter(|head| head.position < removed_up_to) {
+        text += &format!("\nthe head of position {} could not be compared: that part was removed", old.position);
     }
     if signed < end.position {
         text += &format!("\nrecords after position {signed} are younger than the signed head");

@@ -82,7 +82,7 @@ async fn audit_list(
 struct ExportQuery {
     /// How it is written; `jsonl` unless told.
     #[serde(default)]
-    #[param(required = false)]
+    #[param(inline, required = false)]
     format: Format,
     /// Only this action, e.g. `server.revoke`.
     action: Option<String>,

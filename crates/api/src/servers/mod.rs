@@ -41,7 +41,7 @@ pub use view::{ServerDetail, ServerView};
 
 use crate::access::verbs::{ServersManage, ServersRead};
 use crate::access::{Actor, Authorized, Node, Place, Scope, Visible};
-use crate::audit::{Outcome, Subject};
+use crate::audit::{self, Outcome, Subject};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, Result};
@@ -170,16 +170,21 @@ pub async fn update(
     patch: Patch,
     if_match: IfMatch,
 ) -> Result<Server> {
-    let actor = server.actor;
+    let Authorized { actor, resource: server, .. } = server;
+    let changed = change(hub, &actor, &server, patch, if_match).await;
+    audit::noting_refusal(hub, &actor, subject(&server), changed).await
+}
+
+async fn change(hub: &Hub, actor: &Actor, server: &Server, patch: Patch, if_match: IfMatch) -> Result<Server> {
     let mut unit = hub.begin().await?;
-    let before = reload(&mut unit, &server.resource).await?;
+    let before = reload(&mut unit, server).await?;
     if_match.check(before.version)?;
     let name = patch.name.unwrap_or_else(|| Name::stored(&before.name));
     let labels = patch.labels.unwrap_or_else(|| before.labels.0.clone());
     let hostname = before.host.as_ref().map(|host| host.hostname.as_str()).unwrap_or_default();
     let project_id = patch.project_id.unwrap_or(before.place().project_id);
     if project_id != before.place().project_id {
-        check_move(&mut unit, &actor, &before, project_id).await?;
+        check_move(&mut unit, actor, &before, project_id).await?;
     }
     let edited =
         store::Edited { id: before.id, version: before.version, name: &name, labels: &labels, project_id, hostname };
@@ -191,7 +196,7 @@ pub async fn update(
         "labels": { "from": before.labels.0, "to": labels },
         "project_id": { "from": before.place().project_id, "to": project_id },
     });
-    unit.audit(&actor, "server.update", subject(&before), Outcome::Ok, details).await?;
+    unit.audit(actor, "server.update", subject(&before), Outcome::Ok, details).await?;
     let after = reload(&mut unit, &before).await?;
     unit.announce(view::change(hub, "server.updated", &after)?);
     unit.commit().await?;

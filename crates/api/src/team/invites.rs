@@ -11,7 +11,7 @@ use super::model::{Grant, Invite, InviteView, NewInvite, Wanted};
 use super::{grants, members, store};
 use crate::access::verbs::{MembersManage, MembersRead};
 use crate::access::{self, Actor, Authorized, Node, RequestOrigin, Workspace};
-use crate::audit::{Outcome, Subject};
+use crate::audit::{self, Outcome, Subject};
 use crate::auth::{self, Email, Password, PersonName};
 use crate::db::DbError;
 use crate::error::{Error, ErrorCode, Result};
@@ -43,6 +43,11 @@ pub(super) struct Made {
 
 pub(super) async fn create(hub: &Hub, workspace: Authorized<Workspace, MembersManage>, new: NewInvite) -> Result<Made> {
     let Authorized { actor, resource: workspace, .. } = workspace;
+    let made = make(hub, &actor, workspace, new).await;
+    audit::noting_refusal(hub, &actor, Subject::new("invite", &"", ""), made).await
+}
+
+async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewInvite) -> Result<Made> {
     let Some(invited_by) = actor.user_id() else {
         return Err(Error::conflict("only a person can invite somebody"));
     };
@@ -54,7 +59,7 @@ pub(super) async fn create(hub: &Hub, workspace: Authorized<Workspace, MembersMa
     let mut unit = hub.begin().await?;
     let wanted = vec![Wanted { granted: new.granted, scope: new.scope }];
     for grant in grants::prepare(hub, &mut unit.conn(), workspace.id, wanted).await? {
-        grants::demand_held(&mut unit.conn(), &actor, grant.granted, grant.scope).await?;
+        grants::demand_held(&mut unit.conn(), actor, grant.granted, grant.scope).await?;
     }
     store::forget_expired_invites(&mut unit.conn(), hub.now()).await?;
     if store::count_invites(&mut unit.conn(), workspace.id).await? >= MAX {
@@ -84,7 +89,7 @@ pub(super) async fn create(hub: &Hub, workspace: Authorized<Workspace, MembersMa
         other => other.into(),
     })?;
     let details = json!({ "email": new.email.as_str(), "granted": new.granted, "scope": new.scope, "ttl_s": ttl_s });
-    unit.audit(&actor, "invite.create", subject(id), Outcome::Ok, details).await?;
+    unit.audit(actor, "invite.create", subject(id), Outcome::Ok, details).await?;
     let invite = store::invite(&mut unit.conn(), id).await?.ok_or_else(|| Error::not_found("invitation"))?;
     unit.commit().await?;
     let url = format!("{}/invite#{}", hub.config.public_url, secret.reveal());

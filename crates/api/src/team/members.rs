@@ -8,7 +8,7 @@ use super::model::{Grant, GrantView, Granted, Member, MemberView, Wanted};
 use super::store;
 use crate::access::verbs::{MembersManage, MembersRead, WorkspaceClose};
 use crate::access::{Actor, Authorized, NodeSet, Role, Scope, Workspace};
-use crate::audit::{Outcome, Subject};
+use crate::audit::{self, Outcome, Subject};
 use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::http::page::{Page, PageQuery, cut};
@@ -45,6 +45,12 @@ pub(super) async fn set_grants(
     let Authorized { actor, resource: member, .. } = member;
     // The route is open to everybody for themselves, so that they can leave; not for this.
     crate::access::in_workspace::<MembersManage>(hub, actor.clone()).await?;
+    let about = subject(&member);
+    let replaced = replace_grants(hub, &actor, member, wanted).await;
+    audit::noting_refusal(hub, &actor, about, replaced).await
+}
+
+async fn replace_grants(hub: &Hub, actor: &Actor, member: Member, wanted: Vec<Wanted>) -> Result<MemberView> {
     let mut unit = hub.begin().await?;
     store::hold(&mut unit.conn(), member.workspace_id).await?;
     let before = grants::of(&mut unit.conn(), member.workspace_id, member.user_id).await?;
@@ -54,12 +60,12 @@ pub(super) async fn set_grants(
     let come = after.iter().filter(|new| !before.iter().any(|old| same(old, new)));
     let (gone, come) = (gone.copied().collect::<Vec<_>>(), come.copied().collect::<Vec<_>>());
     for grant in gone.iter().chain(&come) {
-        grants::demand_held(&mut unit.conn(), &actor, grant.granted, grant.scope).await?;
+        grants::demand_held(&mut unit.conn(), actor, grant.granted, grant.scope).await?;
     }
     change(hub, &mut unit, member.workspace_id, member.user_id, &gone, &come).await?;
     grants::demand_owner(&mut unit.conn(), member.workspace_id).await?;
     let details = json!({ "granted": shown(&come), "taken": shown(&gone) });
-    unit.audit(&actor, "member.grant", subject(&member), Outcome::Ok, details).await?;
+    unit.audit(actor, "member.grant", subject(&member), Outcome::Ok, details).await?;
     let shown = view(&mut unit.conn(), member).await?;
     unit.commit().await?;
     hub.http.recheck_streams();
@@ -69,12 +75,17 @@ pub(super) async fn set_grants(
 /// Ends a membership: keys and invitations that the member made end with it. Everybody may leave.
 pub(super) async fn remove(hub: &Hub, member: Authorized<Member, MembersManage>) -> Result<()> {
     let Authorized { actor, resource: member, .. } = member;
+    let removed = end_membership(hub, &actor, &member).await;
+    audit::noting_refusal(hub, &actor, subject(&member), removed).await
+}
+
+async fn end_membership(hub: &Hub, actor: &Actor, member: &Member) -> Result<()> {
     let mut unit = hub.begin().await?;
     store::hold(&mut unit.conn(), member.workspace_id).await?;
     let held = grants::of(&mut unit.conn(), member.workspace_id, member.user_id).await?;
     if actor.user_id() != Some(member.user_id) {
         for grant in &held {
-            grants::demand_held(&mut unit.conn(), &actor, grant.granted, grant.scope).await?;
+            grants::demand_held(&mut unit.conn(), actor, grant.granted, grant.scope).await?;
         }
     }
     if !store::delete_member(&mut unit.conn(), member.workspace_id, member.user_id).await? {
@@ -82,7 +93,7 @@ pub(super) async fn remove(hub: &Hub, member: Authorized<Member, MembersManage>)
     }
     grants::demand_owner(&mut unit.conn(), member.workspace_id).await?;
     let details = json!({ "taken": shown(&held) });
-    unit.audit(&actor, "member.remove", subject(&member), Outcome::Ok, details).await?;
+    unit.audit(actor, "member.remove", subject(member), Outcome::Ok, details).await?;
     unit.commit().await?;
     hub.http.recheck_streams();
     Ok(())

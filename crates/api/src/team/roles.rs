@@ -6,8 +6,8 @@ use super::grants;
 use super::model::{CustomRole, RoleName, RoleView};
 use super::store;
 use crate::access::verbs::{MembersRead, RolesManage};
-use crate::access::{Authorized, NodeSet, Place, Workspace};
-use crate::audit::{Outcome, Subject};
+use crate::access::{Actor, Authorized, NodeSet, Place, Workspace};
+use crate::audit::{self, Outcome, Subject};
 use crate::db::DbError;
 use crate::error::{Error, Result};
 use crate::http::etag::{self, IfMatch};
@@ -37,7 +37,8 @@ pub(super) async fn create(
 ) -> Result<CustomRole> {
     let Authorized { actor, resource: workspace, .. } = workspace;
     check(nodes)?;
-    grants::demand(&actor.rights, nodes, Place::WORKSPACE)?;
+    let held = grants::demand(&actor.rights, nodes, Place::WORKSPACE);
+    audit::noting_refusal(hub, &actor, Subject::new("role", &"", name.as_str()), held).await?;
     let role = CustomRole::new(hub.ids.role(), workspace.id, name, hub.now()).with_nodes(nodes);
     let mut unit = hub.begin().await?;
     if store::count_roles(&mut unit.conn(), workspace.id).await? >= MAX {
@@ -59,6 +60,18 @@ pub(super) async fn update(
     if_match: IfMatch,
 ) -> Result<CustomRole> {
     let Authorized { actor, resource: role, .. } = role;
+    let changed = change(hub, &actor, &role, name, nodes, if_match).await;
+    audit::noting_refusal(hub, &actor, subject(&role), changed).await
+}
+
+async fn change(
+    hub: &Hub,
+    actor: &Actor,
+    role: &CustomRole,
+    name: Option<RoleName>,
+    nodes: Option<NodeSet>,
+    if_match: IfMatch,
+) -> Result<CustomRole> {
     let mut unit = hub.begin().await?;
     let before = store::role(&mut unit.conn(), role.id).await?.ok_or_else(|| Error::not_found("role"))?;
     if_match.check(before.version)?;
@@ -76,7 +89,7 @@ pub(super) async fn update(
         "name": { "from": before.name.as_str(), "to": after.name.as_str() },
         "permissions": { "from": old, "to": new },
     });
-    unit.audit(&actor, "role.update", subject(&after), Outcome::Ok, details).await?;
+    unit.audit(actor, "role.update", subject(&after), Outcome::Ok, details).await?;
     unit.commit().await?;
     hub.http.recheck_streams();
     Ok(after)

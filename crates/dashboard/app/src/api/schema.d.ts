@@ -306,6 +306,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The log of the workspace as a file, oldest first
+         * @description As JSON lines it ends with the hub's signature, and `roadstead audit verify FILE` checks it without a hub. Without filters it
+         *     holds the whole chain of the installation: records of other workspaces stand in it as digests that say nothing of them.
+         *     As CSV it is for spreadsheets; cells that would be formulas begin with an apostrophe. Each export is itself recorded.
+         */
+        get: operations["audit_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/verify": {
         parameters: {
             query?: never;
@@ -317,6 +339,28 @@ export interface paths {
         get: operations["audit_verify"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/{id}/redact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove personal data from a record
+         * @description Names, address, user agent and details are removed for good, with the means to guess them. What was done to what, when
+         *     and by which id stays, and so does the chain. The redaction is recorded. Records that a version before redactions
+         *     wrote cannot be redacted: 409.
+         */
+        post: operations["audit_redact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1333,8 +1377,14 @@ export interface components {
             id: string;
             /** @description Where the request came from; empty when the hub itself acted. */
             ip: string;
+            /**
+             * Format: int64
+             * @description Its place in the chain of the whole installation; null until the record is chained.
+             */
+            position: number | null;
             /** @description Hash of the record before; null until the record is chained, within a second. */
             prev_hash: string | null;
+            redacted_at: components["schemas"]["Timestamp"] | null;
             request_id: string;
             result: components["schemas"]["AuditResult"];
             /**
@@ -1344,6 +1394,11 @@ export interface components {
             server_id: string | null;
             subject: components["schemas"]["AuditParty"];
             user_agent: string;
+        };
+        /** @description Why something is taken out of the log. */
+        AuditRedactForm: {
+            /** @description One line of at most 500 characters, which is recorded; it must not repeat what is to be removed. */
+            reason: string;
         };
         /**
          * @description How it went.
@@ -1358,6 +1413,11 @@ export interface components {
              */
             broken_at: number | null;
             /**
+             * Format: uuid
+             * @description The record there; null when there is none.
+             */
+            broken_id: string | null;
+            /**
              * Format: int64
              * @description Records checked.
              */
@@ -1366,6 +1426,16 @@ export interface components {
             ok: boolean;
             /** @description What is wrong, for people; null when nothing is. */
             problem: string | null;
+            /**
+             * Format: int64
+             * @description Those of them that were redacted.
+             */
+            redacted: number;
+            /**
+             * Format: int64
+             * @description Where the chain goes on after old records were removed: the last position that is gone, 0 when none is.
+             */
+            removed_up_to: number;
         };
         /**
          * @description A role that every workspace has.
@@ -2326,8 +2396,14 @@ export interface components {
                 id: string;
                 /** @description Where the request came from; empty when the hub itself acted. */
                 ip: string;
+                /**
+                 * Format: int64
+                 * @description Its place in the chain of the whole installation; null until the record is chained.
+                 */
+                position: number | null;
                 /** @description Hash of the record before; null until the record is chained, within a second. */
                 prev_hash: string | null;
+                redacted_at: components["schemas"]["Timestamp"] | null;
                 request_id: string;
                 result: components["schemas"]["AuditResult"];
                 /**
@@ -3647,6 +3723,14 @@ export interface operations {
                 subject_id?: string;
                 /** @description Only what was done to this server or to something on it. */
                 server_id?: string;
+                /** @description Only what went so. */
+                result?: components["schemas"]["AuditResult"];
+                /** @description Only from this moment on. */
+                from?: components["schemas"]["Timestamp"];
+                /** @description Only before this moment. */
+                to?: components["schemas"]["Timestamp"];
+                /** @description A text in the name of the actor, of the subject or of the action, at most 100 characters; case does not matter. */
+                q?: string;
             };
             header?: never;
             path?: never;
@@ -3670,6 +3754,47 @@ export interface operations {
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];
+        };
+    };
+    audit_export: {
+        parameters: {
+            query?: {
+                /** @description How it is written; `jsonl` unless told. */
+                format?: "jsonl" | "csv";
+                /** @description Only this action, e.g. `server.revoke`. */
+                action?: string;
+                /** @description Only what this user or agent did. */
+                actor_id?: string;
+                /** @description Only what was done to this thing. */
+                subject_id?: string;
+                /** @description Only what was done to this server or to something on it. */
+                server_id?: string;
+                /** @description Only what went so. */
+                result?: components["schemas"]["AuditResult"];
+                /** @description Only from this moment on. */
+                from?: components["schemas"]["Timestamp"];
+                /** @description Only before this moment. */
+                to?: components["schemas"]["Timestamp"];
+                /** @description A text in the name of the actor, of the subject or of the action, at most 100 characters; case does not matter. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Error"];
         };
     };
     audit_verify: {
@@ -3697,6 +3822,34 @@ export interface operations {
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];
+        };
+    };
+    audit_redact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The record */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuditRedactForm"];
+            };
+        };
+        responses: {
+            /** @description What is left of the record */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditRecord"];
+                };
+            };
+            default: components["responses"]["Error"];
         };
     };
     auth_login: {
