@@ -38,7 +38,7 @@ export async function peopleSteps({ step, page, browser, world, mine, other }) {
     await page.getByRole('menuitem', { name: 'Move to a project' }).click();
     await dialog.getByRole('combobox', { name: 'Project' }).click();
     await page.getByRole('option', { name: project }).click();
-    await dialog.getByRole('button', { name: 'Move to a project' }).click();
+    await dialog.getByRole('button', { name: 'Move', exact: true }).click();
     await page.locator('header').getByRole('link', { name: project }).click();
     await page.waitForURL(/\/servers\?project=/);
     await page.getByText('1 server', { exact: true }).waitFor();

@@ -132,3 +132,43 @@ test('a_workspace_is_handed_over_only_with_the_name_and_the_password', async (t)
   await page.getByText('Grace owns this workspace now.').waitFor();
   await page.getByRole('list', { name: 'Grants' }).getByText('Owner of the workspace').waitFor();
 });
+
+test('somebody_is_invited_without_a_mouse', async (t) => {
+  const { mock, page } = await world(t);
+  await page.goto(mock.url);
+  await page.getByRole('heading', { name: 'Overview' }).waitFor();
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').waitFor();
+  await page.keyboard.type('invite');
+  await page.getByRole('option', { name: 'Invite somebody' }).waitFor();
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('radio', { name: 'Viewer' }).waitFor();
+  await page.keyboard.type('grace@example.net');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('ArrowDown');
+  assert.equal(await dialog.getByRole('radio', { name: 'Customer' }).isChecked(), true);
+  // To where it holds, and to a server found by typing.
+  for (const key of ['Tab', 'Tab', 'Tab', 'Enter', 'Tab']) await page.keyboard.press(key);
+  await page.keyboard.type(mock.servers[3].name);
+  await page.getByRole('option', { name: mock.servers[3].name }).waitFor();
+  for (const key of ['ArrowDown', 'Enter', 'Enter']) await page.keyboard.press(key);
+  await dialog.getByLabel('Invitation link').waitFor();
+  assert.deepEqual(mock.people.invites[0].scope, { type: 'server', id: mock.servers[3].id });
+  assert.deepEqual(mock.people.invites[0].granted, { role: 'customer' });
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByText(`Customer of server ${mock.servers[3].name}`).waitFor();
+});
+
+test('lists_say_what_is_wrong_and_heal', async (t) => {
+  const { mock, page } = await world(t);
+  for (const [api, path] of [['/v1/team/members', '/team'], ['/v1/team/roles', '/team'], ['/v1/team/invites', '/team'], ['/v1/projects', '/projects'], ['/v1/api-keys', '/account']]) {
+    mock.failures.set(api, 500);
+    await page.goto(mock.url + path);
+    await page.getByText('That did not work').first().waitFor();
+    mock.failures.clear();
+    await page.getByRole('button', { name: 'Try again' }).first().click();
+    await page.getByText('That did not work').first().waitFor({ state: 'detached' });
+  }
+});

@@ -76,7 +76,7 @@ function MoveForm({ server, onClose }: { server: ServerDetail; onClose: () => vo
       <div className="flex justify-end gap-2">
         <Button onClick={onClose}>{t('common.cancel')}</Button>
         <Button type="submit" tone="primary" busy={form.busy} disabled={form.values.project_id === from}>
-          {t('projects.move')}
+          {t('projects.move_action')}
         </Button>
       </div>
     </form>

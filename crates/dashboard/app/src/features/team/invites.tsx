@@ -58,9 +58,9 @@ function InviteRow({ invite }: { invite: Invite }) {
   return (
     <li className="flex items-center gap-3 px-4 py-3 text-sm">
       <Mail aria-hidden className="size-4 shrink-0 self-start text-fg-3 max-md:mt-0.5 md:self-center" />
-      <div className="grid min-w-0 flex-1 gap-x-3 gap-y-0.5 md:grid-cols-[minmax(0,5fr)_minmax(0,6fr)_8rem]">
+      <div className="grid min-w-0 flex-1 grid-cols-[minmax(0,1fr)] gap-x-3 gap-y-0.5 md:grid-cols-[minmax(0,5fr)_minmax(0,6fr)_8rem]">
         <p className="flex items-center gap-2">
-          <span className="truncate font-medium">{invite.email}</span>
+          <span className="min-w-0 truncate font-medium">{invite.email}</span>
           {invite.expired && <Badge tone="warn">{t('team.invite.expired')}</Badge>}
         </p>
         <p className="truncate text-fg-2">{words}</p>

@@ -15,6 +15,7 @@ export const projects = {
   delete_title: 'Delete the project {{name}}?',
   deleted: 'The project {{name}} was deleted.',
   move: 'Move to a project',
+  move_action: 'Move',
   move_body: 'Whoever holds rights over a project holds them over the servers in it, from the move on.',
   move_done: '{{server}} is in {{project}} now.',
   move_done_none: '{{server}} is in no project now.',
