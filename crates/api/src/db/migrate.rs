@@ -62,6 +62,7 @@ pub const MIGRATIONS: &[Step] = steps! {
     11 both "0011_job_batches",
     12 both "0012_server_trust",
     13 both "0013_people",
+    14 both "0014_factors",
     101 each "0101_samples",
     102 each "0102_job_log",
 };
