@@ -35,6 +35,12 @@ pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};
 pub use sign_in::SignedIn;
 pub use task::{start, sweep};
 
+/// What an authenticator app shows.
+#[cfg(test)]
+pub(crate) fn totp_code_at(secret: &str, at: crate::clock::Timestamp) -> String {
+    totp::TotpSecret::code_at(secret, at)
+}
+
 /// Sign-in throttling and the password hashing pool.
 #[derive(Debug, Default)]
 pub struct State {

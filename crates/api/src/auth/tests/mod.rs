@@ -1,5 +1,11 @@
 //! Promises of setup, sign-in and sessions, through the API on each engine.
 
+mod account;
+mod guessing;
+mod step_up;
+mod support;
+mod totp;
+
 use std::time::Duration;
 
 use axum::http::StatusCode;
