@@ -1,5 +1,7 @@
 //! One-time codes: none is taken twice, and none stands anywhere in clear.
 
+use std::sync::{Arc, Mutex};
+
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -205,6 +207,8 @@ async fn a_lost_sealing_key_fails_closed_and_recovery_codes_still_work() {
 /// request that is sent again.
 #[tokio::test]
 async fn no_secret_of_one_time_codes_stands_in_clear() {
+    let log = Log::default();
+    let _logging = log.start();
     let hub = TestHub::sqlite().await;
     let owner = hub.owner().await.with_header("idempotency-key", "the same");
     let started = owner.post("/v1/account/totp", json!({ "password": OWNER_PASSWORD })).await;
@@ -221,6 +225,7 @@ async fn no_secret_of_one_time_codes_stands_in_clear() {
     let renewed = owner.post("/v1/account/totp/recovery-codes", form).await;
     let mut secrets = texts(&renewed.json()["recovery_codes"]);
     assert_eq!(login_with(&hub.anonymous(), &secrets[0]).await.status, StatusCode::OK);
+    assert_eq!(login_with(&hub.anonymous(), &secrets[0]).await.status, StatusCode::UNAUTHORIZED);
     secrets.extend(recovery_codes);
     secrets.extend(secrets.clone().iter().map(|code| code.replace('-', "")));
     secrets.push(secret);
@@ -231,7 +236,36 @@ async fn no_secret_of_one_time_codes_stands_in_clear() {
     let stored = hub.backup().bytes();
     let holds = |text: &str| stored.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds(OWNER_EMAIL) && holds("totp.recovery_codes"), "the search looks at the right thing");
+    let log = log.text();
+    assert!(log.contains("sign-in failed") && log.contains("insert into totp"), "the search looks at the right thing");
     for secret in &secrets {
-        assert!(!audit.contains(secret.as_str()) && !holds(secret), "{secret}");
+        assert!(!audit.contains(secret.as_str()) && !holds(secret) && !log.contains(secret.as_str()), "{secret}");
+    }
+}
+
+/// Everything that is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn start(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        tracing::subscriber::set_default(subscriber.with_writer(move || log.clone()).finish())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

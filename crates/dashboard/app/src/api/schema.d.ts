@@ -81,6 +81,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change my name */
+        patch: operations["account_update"];
+        trace?: never;
+    };
+    "/v1/account/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change the address that I sign in with; my other sessions end */
+        post: operations["account_email_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/account/operator-keys": {
         parameters: {
             query?: never;
@@ -147,7 +181,8 @@ export interface paths {
         get: operations["account_sessions_list"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** End all of my sessions but this one */
+        delete: operations["account_sessions_revoke_others"];
         options?: never;
         head?: never;
         patch?: never;
@@ -165,6 +200,69 @@ export interface paths {
         post?: never;
         /** End one of my sessions */
         delete: operations["account_sessions_revoke"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How one-time codes stand on my account */
+        get: operations["account_totp_get"];
+        put?: never;
+        /**
+         * Make a secret for my authenticator app
+         * @description It is shown once. Nothing asks for its codes until one of them was confirmed; starting again makes another secret.
+         *     409 when one-time codes are on already.
+         */
+        post: operations["account_totp_start"];
+        /** Turn one-time codes off */
+        delete: operations["account_totp_disable"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Turn one-time codes on
+         * @description From now on signing in asks for a code. The answer holds recovery codes, shown this once.
+         */
+        post: operations["account_totp_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/totp/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make other recovery codes
+         * @description Those of before are worth nothing then.
+         */
+        post: operations["account_totp_recovery_codes"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -332,7 +430,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in with e-mail and password */
+        /**
+         * Sign in with e-mail and password
+         * @description 401 `totp_required`: they were right, and a one-time code is needed as well.
+         */
         post: operations["auth_login"];
         delete?: never;
         options?: never;
@@ -373,6 +474,26 @@ export interface paths {
         head?: never;
         /** Act in another of my workspaces */
         patch: operations["auth_session_update"];
+        trace?: never;
+    };
+    "/v1/auth/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prove again that this session is mine
+         * @description What gives or takes power wants the password of the last ten minutes, and answers 403 `step_up_required` otherwise.
+         */
+        post: operations["auth_step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/events": {
@@ -1146,6 +1267,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workspace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at the workspace and its rules */
+        get: operations["workspace_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Rename the workspace, or change its rules
+         * @description While one-time codes are required, members without them get 403 `totp_enrollment_required` on everything but their own
+         *     account, and their API keys do as well.
+         */
+        patch: operations["workspace_update"];
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1156,6 +1299,10 @@ export interface components {
             password: components["schemas"]["Password"];
             /** @description What the invitation's link ends with. */
             token: string;
+            totp?: components["schemas"]["OneTimeCode"] | null;
+        };
+        AccountPatch: {
+            name?: components["schemas"]["PersonName"] | null;
         };
         /** @description A session as its owner sees it. */
         AccountSession: {
@@ -1321,6 +1468,10 @@ export interface components {
             permissions: components["schemas"]["NodeSet"];
             role: components["schemas"]["BuiltInRole"];
         };
+        ConfirmForm: {
+            /** @description What the app shows. */
+            code: components["schemas"]["OneTimeCode"];
+        };
         /** @description Processors. */
         CpuDetail: {
             /**
@@ -1339,6 +1490,8 @@ export interface components {
         CurrentSession: components["schemas"]["SignedIn"] & {
             /** @description When the session ends unless it is used before. */
             expires_at: components["schemas"]["Timestamp"];
+            /** @description Until when nothing dangerous asks for the password again; may be past. */
+            verified_until: components["schemas"]["Timestamp"];
         };
         Cursor: string;
         /**
@@ -1346,6 +1499,12 @@ export interface components {
          * @description An e-mail address. Never logged.
          */
         Email: string;
+        EmailForm: {
+            /** @description The new address, in plain letters. */
+            email: components["schemas"]["Email"];
+            /** @description As it is now. */
+            password: components["schemas"]["Password"];
+        };
         /** @description Every error of the API. */
         ErrorBody: {
             error: components["schemas"]["ErrorDetail"];
@@ -2070,6 +2229,7 @@ export interface components {
         LoginForm: {
             email: components["schemas"]["Email"];
             password: components["schemas"]["Password"];
+            totp?: components["schemas"]["OneTimeCode"] | null;
         };
         LookUpForm: {
             /** @description What the invitation's link ends with. */
@@ -2182,6 +2342,8 @@ export interface components {
         NewPassword: string;
         /** @description Several nodes. Written as a list of names. */
         NodeSet: string[];
+        /** @description A one-time code as somebody sends it: of any shape, but bounded. Never printed. */
+        OneTimeCode: string;
         /** @description A registered key as its owner sees it. */
         OperatorKey: {
             created_at: components["schemas"]["Timestamp"];
@@ -2589,6 +2751,11 @@ export interface components {
         };
         /** @description One line of 1 to 80 characters. */
         ProjectName: string;
+        ProofForm: {
+            password: components["schemas"]["Password"];
+            /** @description That of the app; to turn one-time codes off, a recovery code as well. */
+            totp: components["schemas"]["OneTimeCode"];
+        };
         /** @description What the hub needs to work. */
         Readiness: {
             /** @description Changes reach followers. Always true: the bus is a part of this process. */
@@ -2599,6 +2766,11 @@ export interface components {
             history: boolean;
             /** @description `ready` */
             status: string;
+        };
+        /** @description Recovery codes, shown this once. */
+        RecoveryCodes: {
+            /** @description Each lets its owner in once without the app. */
+            recovery_codes: string[];
         };
         /** @description What an agent registers with. */
         RegisterRequest: {
@@ -2806,6 +2978,8 @@ export interface components {
             grants: components["schemas"]["Held"][];
             /** @description What may be done there, if only to one thing. */
             permissions: components["schemas"]["NodeSet"];
+            /** @description The workspace requires one-time codes: nothing may be done there until they are on for the account. */
+            totp_enrollment_required: boolean;
             user: components["schemas"]["User"];
             /**
              * Format: uuid
@@ -2826,6 +3000,17 @@ export interface components {
              * @description Seconds between two points.
              */
             step_s: number;
+        };
+        StartForm: {
+            password: components["schemas"]["Password"];
+        };
+        StepUpForm: {
+            password: components["schemas"]["Password"];
+            totp?: components["schemas"]["OneTimeCode"] | null;
+        };
+        SteppedUp: {
+            /** @description Until when nothing dangerous asks again. */
+            verified_until: components["schemas"]["Timestamp"];
         };
         /** @description What `data:` of an event holds. `event:` repeats `type`, `id:` repeats `id`. */
         StreamEvent: {
@@ -2892,6 +3077,24 @@ export interface components {
              */
             suspect: number;
         };
+        /** @description A secret that waits for its first code. */
+        TotpStarted: {
+            /** @description For a QR code that an authenticator app reads. */
+            otpauth_url: string;
+            /** @description For typing into an authenticator app. */
+            secret: string;
+        };
+        /** @description How one-time codes stand on an account. */
+        TotpState: {
+            /** @description Whether signing in asks for a code. */
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description Recovery codes that were not used yet.
+             */
+            recovery_codes_left: number;
+            since: components["schemas"]["Timestamp"] | null;
+        };
         TransferForm: {
             /** @description Of whoever hands it on. */
             password: components["schemas"]["Password"];
@@ -2926,8 +3129,26 @@ export interface components {
              */
             ttl_s?: number | null;
         };
+        /** @description A tenant with its rules. */
+        Workspace: {
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            /** @description What people call it. */
+            name: components["schemas"]["WorkspaceName"];
+            /** @description Whether members must have one-time codes on their accounts to act in it. */
+            require_totp: boolean;
+            /** Format: int64 */
+            version: number;
+        };
         /** @description One line of 1 to 80 characters. */
         WorkspaceName: string;
+        /** @description What of a workspace is to be changed. */
+        WorkspacePatch: {
+            name?: components["schemas"]["WorkspaceName"] | null;
+            /** @description Whether members must have one-time codes on their accounts to act in it. Whoever turns this on must have them. */
+            require_totp?: boolean | null;
+        };
         /** @description A tenant. */
         WorkspaceRef: {
             /**
@@ -3036,6 +3257,56 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountPatch"];
+            };
+        };
+        responses: {
+            /** @description The person */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_email_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmailForm"];
+            };
+        };
+        responses: {
+            /** @description The person */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
                 };
             };
             default: components["responses"]["Error"];
@@ -3163,6 +3434,25 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    account_sessions_revoke_others: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     account_sessions_revoke: {
         parameters: {
             query?: never;
@@ -3181,6 +3471,125 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether they are on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpState"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartForm"];
+            };
+        };
+        responses: {
+            /** @description The secret, for typing and as a QR code's text */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpStarted"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_disable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofForm"];
+            };
+        };
+        responses: {
+            /** @description They are off, and the recovery codes are worth nothing */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmForm"];
+            };
+        };
+        responses: {
+            /** @description They are on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofForm"];
+            };
+        };
+        responses: {
+            /** @description The new ones, shown this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
             };
             default: components["responses"]["Error"];
         };
@@ -3510,6 +3919,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    auth_step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepUpForm"];
+            };
+        };
+        responses: {
+            /** @description Proved; repeat what was refused */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SteppedUp"];
+                };
             };
             default: components["responses"]["Error"];
         };
@@ -4916,6 +5350,55 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    workspace_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The workspace that the session acts in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    workspace_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that was read, in quotes */
+                "If-Match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkspacePatch"];
+            };
+        };
+        responses: {
+            /** @description The workspace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
             };
             default: components["responses"]["Error"];
         };
