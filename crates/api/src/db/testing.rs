@@ -45,6 +45,7 @@ pub struct Backup(tempfile::TempDir);
 impl Backup {
     /// Everything in its files.
     #[cfg(test)]
+    #[expect(clippy::disallowed_methods, reason = "the files of a test's own database")]
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let files = self.0.path().read_dir().unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
         files.flatten().collect()

@@ -60,14 +60,11 @@ async fn refused(client: &Client, has_session: bool) -> Vec<String> {
             let answer = client.send_raw(request, body).await;
             let status = answer.status;
             let code = if status.is_success() { String::new() } else { answer.collected().await.code() };
-            // Where an account is concerned, a key is nobody.
-            let right = match (own, has_session) {
-                (true, true) => code != "totp_enrollment_required",
-                (true, false) => code == "forbidden" || code == "totp_enrollment_required",
-                (false, _) => code == "totp_enrollment_required",
-            };
             // Routes that take a person say first that a key is none.
-            if !right && !(code == "forbidden" && !has_session) {
+            let is_nobody = !has_session && code == "forbidden";
+            let is_refused = code == "totp_enrollment_required";
+            let right = if own && has_session { !is_refused } else { is_refused || is_nobody };
+            if !right {
                 wrong.push(format!("{method} {path}: {status} {code}"));
             }
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::support::next_minute;
-use super::{attempts, login, sweep};
+use super::support::{App as AuthenticatorApp, next_minute};
+use super::{OneTimeCode, attempts, login, sweep};
 use crate::access::RequestOrigin;
 use crate::auth::model::{Email, Password};
 use crate::auth::sign_in::{self, Credentials};
@@ -17,10 +17,15 @@ use crate::testing::{OWNER_EMAIL, OWNER_PASSWORD, TestHub};
 
 /// Tries to sign in as the owner from some address.
 async fn attempt(hub: &App, ip: &str, password: &str) -> Result<(), ErrorCode> {
+    attempt_with(hub, ip, password, None).await
+}
+
+async fn attempt_with(hub: &App, ip: &str, password: &str, code: Option<String>) -> Result<(), ErrorCode> {
+    let code = code.map(|code| OneTimeCode::try_from(code).unwrap());
     let origin = RequestOrigin { ip: ip.to_owned(), ..RequestOrigin::default() };
     let email = Email::try_from(OWNER_EMAIL.to_owned()).unwrap();
     let password = Password::try_from(password.to_owned()).unwrap();
-    let credentials = Credentials { email: &email, password: &password, totp: None };
+    let credentials = Credentials { email: &email, password: &password, totp: code.as_ref() };
     sign_in::sign_in(hub, origin, credentials).await.map(drop).map_err(|error| error.code())
 }
 
@@ -90,6 +95,25 @@ async fn strangers_who_guess_do_not_keep_the_owner_out() {
         hub.clock.advance(Duration::from_hours(1));
         assert_eq!(attempt(&hub.hub, home, OWNER_PASSWORD).await, Ok(()));
         assert_eq!(attempt(&hub.hub, elsewhere, OWNER_PASSWORD).await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_the_password_cannot_guess_codes_from_everywhere() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let app = AuthenticatorApp::enrolled(&hub, &owner).await;
+        let try_code = async |n: u32, code: Option<String>| {
+            attempt_with(&hub.hub, &format!("192.0.2.{n}"), OWNER_PASSWORD, code).await
+        };
+        for n in 0..5 {
+            assert_eq!(try_code(n, Some(app.wrong_code(&hub))).await, Err(ErrorCode::InvalidCredentials));
+            assert_eq!(try_code(n, None).await, Err(ErrorCode::TotpRequired), "the password alone forgives nothing");
+        }
+        assert_eq!(try_code(9, Some(app.code(&hub))).await, Err(ErrorCode::RateLimited));
+        next_minute(&hub);
+        assert_eq!(try_code(9, Some(app.code(&hub))).await, Ok(()));
+        assert_eq!(try_code(10, None).await, Err(ErrorCode::TotpRequired), "both together forgive");
     }
 }
 

@@ -6,10 +6,10 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::support::{App, login_with};
-use crate::access::{Node, Verb, verbs};
+use crate::access::{Fresh, Node, Verb, verbs};
 use crate::testing::{Client, OWNER_PASSWORD, TestHub};
 
-const FRESH: Duration = Duration::from_mins(10);
+const FRESH_FOR: Duration = Duration::from_mins(10);
 
 /// Requests that give or take power, with bodies that would be refused for another reason.
 const DANGEROUS: [(&str, &str); 13] = [
@@ -62,7 +62,7 @@ async fn what_is_dangerous_asks_again_after_ten_minutes() {
     for hub in TestHub::each_engine().await {
         let owner = hub.owner().await;
         let things = furnish(&hub, &owner).await;
-        hub.clock.advance(FRESH);
+        hub.clock.advance(FRESH_FOR);
         for route in DANGEROUS {
             let answer = ask(&owner, &things, route).await;
             assert_eq!(
@@ -91,7 +91,7 @@ async fn what_is_dangerous_asks_again_after_ten_minutes() {
         for route in &DANGEROUS[..5] {
             assert_ne!(ask(&owner, &things, *route).await.code(), "step_up_required", "{route:?}");
         }
-        hub.clock.advance(FRESH.checked_sub(Duration::from_millis(1)).unwrap());
+        hub.clock.advance(FRESH_FOR.checked_sub(Duration::from_millis(1)).unwrap());
         assert_eq!(owner.patch("/v1/workspace", json!({ "name": "Home" })).await.status, StatusCode::OK);
         hub.clock.advance(Duration::from_millis(1));
         assert_eq!(owner.patch("/v1/workspace", json!({ "name": "Den" })).await.code(), "step_up_required");
@@ -104,7 +104,7 @@ async fn one_session_does_not_speak_for_another() {
     let owner = hub.owner().await;
     let other = hub.anonymous();
     super::login(&other, crate::testing::OWNER_EMAIL, OWNER_PASSWORD).await;
-    hub.clock.advance(FRESH);
+    hub.clock.advance(FRESH_FOR);
     other.step_up().await;
     assert_eq!(owner.patch("/v1/workspace", json!({ "name": "Den" })).await.code(), "step_up_required");
     assert_eq!(other.patch("/v1/workspace", json!({ "name": "Den" })).await.status, StatusCode::OK);
@@ -116,7 +116,7 @@ async fn whoever_may_not_do_it_is_not_asked_for_a_password() {
     let owner = hub.owner().await;
     let scope = json!({ "type": "workspace" });
     let viewer = hub.member(&owner, "mia@example.org", json!({ "role": "viewer" }), scope).await;
-    hub.clock.advance(FRESH);
+    hub.clock.advance(FRESH_FOR);
     assert_eq!(viewer.patch("/v1/workspace", json!({ "name": "Mine" })).await.code(), "forbidden");
 }
 
@@ -125,7 +125,7 @@ async fn an_account_with_codes_is_asked_for_one() {
     for hub in TestHub::each_engine().await {
         let owner = hub.owner().await;
         let app = App::enrolled(&hub, &owner).await;
-        hub.clock.advance(FRESH);
+        hub.clock.advance(FRESH_FOR);
         let step_up = async |code: Value| {
             owner.post("/v1/auth/step-up", json!({ "password": OWNER_PASSWORD, "totp": code })).await
         };
@@ -145,6 +145,10 @@ fn reading_is_never_dangerous_and_a_deed_can_be_though_its_node_is_not() {
     for node in Node::ALL.iter().filter(|node| node.as_str().ends_with(".read")) {
         assert!(!node.is_dangerous(), "{}", node.as_str());
     }
-    assert!(!verbs::ServersManage::FRESH && crate::access::Fresh::<verbs::ServersManage>::FRESH);
-    assert_eq!(crate::access::Fresh::<verbs::ServersManage>::NODE, Node::ServersManage);
+    let fresh = |node: Node, demanded: bool| (node, demanded);
+    assert_eq!(fresh(verbs::ServersManage::NODE, verbs::ServersManage::FRESH), (Node::ServersManage, false));
+    assert_eq!(
+        fresh(Fresh::<verbs::ServersManage>::NODE, Fresh::<verbs::ServersManage>::FRESH),
+        (Node::ServersManage, true)
+    );
 }
