@@ -54,6 +54,8 @@ codes! {
     TotpRequired = "totp_required", UNAUTHORIZED, "The account needs a one-time code as well.";
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "E-mail and password do not match an account.";
     Forbidden = "forbidden", FORBIDDEN, "The caller may see this but not do that, or the request came from another site.";
+    StepUpRequired = "step_up_required", FORBIDDEN, "The session must prove again whose it is: `POST /v1/auth/step-up`, then repeat the request.";
+    TotpEnrollmentRequired = "totp_enrollment_required", FORBIDDEN, "The workspace requires one-time codes, and the account does not have them yet: `POST /v1/account/totp`.";
     NotFound = "not_found", NOT_FOUND, "No such thing, or it belongs to another workspace.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path exists, the method on it does not.";
     Conflict = "conflict", CONFLICT, "The state of the thing does not allow this, or the same idempotency key came with another body.";

@@ -1,4 +1,5 @@
-//! Seals what the hub must keep for a while but never stores in clear: secrets of jobs that were not sent yet.
+//! Seals what the hub must keep but never stores in clear: secrets of jobs that were not sent yet, and those of one-time
+//! codes.
 //!
 //! The key lies beside the signing key, outside the database. Unlike that one it may be lost: what it sealed is then
 //! unreadable, and a new one takes its place.
@@ -72,7 +73,7 @@ impl Sealing {
             Ok(sealing) => Ok(sealing),
             Err(_) => bail!(
                 "the key file {} is damaged; put it back from your backup, or remove it: the hub then makes a new one, and \
-                 jobs with secrets that were not sent yet are cancelled",
+                 jobs with secrets that were not sent yet are cancelled, and people with one-time codes need a recovery code",
                 path.display()
             ),
         }

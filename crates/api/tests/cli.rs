@@ -100,6 +100,33 @@ fn the_program_says_what_it_is() {
 }
 
 #[test]
+fn somebody_who_forgot_a_password_or_lost_an_app_is_helped() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    let email = "ann@example.com";
+    assert!(create_owner(path(&data_dir), email, PASSWORD).status.success());
+
+    let reset = run(&["admin", "reset-password", "Ann@Example.com", "--data-dir", path(&data_dir)]);
+    let said = text(&reset.stdout);
+    assert!(reset.status.success(), "{}", text(&reset.stderr));
+    assert!(said.starts_with("ann@example.com has another password now; 0 sessions of theirs were ended\n"), "{said}");
+    let password = said.lines().find_map(|line| line.strip_prefix("password: ")).unwrap();
+    assert_eq!(password.len(), 24, "{password}");
+
+    let mut command = roadstead();
+    command.args(["admin", "reset-password", email, "--password-stdin", "--data-dir", path(&data_dir)]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "short").unwrap();
+    let short = child.wait_with_output().unwrap();
+    assert!(!short.status.success() && text(&short.stderr).contains("at least 12 characters"));
+
+    let (code, said) = refused(&["admin", "reset-password", "bob@example.com", "--data-dir", path(&data_dir)]);
+    assert_eq!((code, said.as_str()), (Some(1), "roadstead: no such account with this e-mail address\n"));
+    let off = run(&["admin", "disable-totp", email, "--data-dir", path(&data_dir)]);
+    assert_eq!(text(&off.stdout), "ann@example.com had no one-time codes; nothing was changed\n");
+}
+
+#[test]
 fn a_misspelt_key_is_refused_with_its_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("roadstead.toml");

@@ -9,6 +9,7 @@ use protocol::{ServerId, UserId, WorkspaceId};
 use super::node::Node;
 use super::rights::Rights;
 use super::scope::Place;
+use crate::clock::Timestamp;
 use crate::ids::{ApiKeyId, SessionId};
 
 /// Who acts, in which workspace, from where.
@@ -35,6 +36,8 @@ pub enum Principal {
         name: String,
         /// The session the request came with.
         session_id: SessionId,
+        /// When they last proved in it that they are who they are.
+        verified_at: Timestamp,
     },
     /// A script with a key.
     ApiKey {

@@ -15,7 +15,7 @@ use super::scope::{Place, Reach};
 use crate::audit::{self, Subject};
 use crate::auth;
 use crate::db::Conn;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::hub::{App, Hub};
 use crate::workspaces;
 
@@ -115,6 +115,7 @@ pub async fn authorize<R: Resource, V: Verb>(hub: &Hub, actor: Actor, id: R::Id)
     drop(session);
     let is_own = matches!(actor.principal, Principal::User { id, .. } if resource.owner() == Some(id));
     if lax || is_own || actor.rights.allow(V::NODE, place) {
+        demand_fresh::<V>(hub, &actor)?;
         return Ok(Authorized { actor, resource, verb: PhantomData });
     }
     let refusal = if actor.rights.allow(R::READ, place) { refusal(V::NODE) } else { Error::not_found(R::WORD) };
@@ -132,6 +133,7 @@ pub async fn in_workspace<V: Verb>(hub: &Hub, actor: Actor) -> Result<Authorized
         record(hub, &actor, V::NODE, Subject::new("workspace", &actor.workspace_id, "")).await?;
         return Err(refusal(V::NODE));
     }
+    demand_fresh::<V>(hub, &actor)?;
     Ok(Authorized { actor, resource, verb: PhantomData })
 }
 
@@ -147,8 +149,22 @@ async fn visible<V: Verb>(hub: &Hub, actor: Actor) -> Result<Visible<V>> {
         record(hub, &actor, V::NODE, Subject::new("workspace", &actor.workspace_id, "")).await?;
         return Err(refusal(V::NODE));
     }
+    demand_fresh::<V>(hub, &actor)?;
     let reach = actor.rights.reach(V::NODE);
     Ok(Visible { actor, reach, verb: PhantomData })
+}
+
+/// What is dangerous asks a session again whose it is; a key has no password to say.
+fn demand_fresh<V: Verb>(hub: &Hub, actor: &Actor) -> Result<()> {
+    let stale =
+        matches!(actor.principal, Principal::User { verified_at, .. } if !auth::is_fresh(verified_at, hub.now()));
+    if V::FRESH && stale && !hub.access.is_lax() {
+        return Err(Error::new(
+            ErrorCode::StepUpRequired,
+            "this needs your password again, since you last gave it a while ago; send it to /v1/auth/step-up, then repeat",
+        ));
+    }
+    Ok(())
 }
 
 fn refusal(node: Node) -> Error {

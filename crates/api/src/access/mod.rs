@@ -17,7 +17,7 @@ mod tests;
 
 pub use actor::{Actor, Principal, RequestOrigin};
 pub use extract::{Authorized, Installation, Resource, State, Visible, Workspace, authorize, in_workspace};
-pub use node::{Node, NodeSet, Verb, verbs};
+pub use node::{Fresh, Node, NodeSet, Verb, verbs};
 pub use rights::{Held, Rights};
 pub use role::Role;
 pub use scope::{Columns, Place, Reach, Scope};
@@ -26,7 +26,7 @@ use protocol::{UserId, WorkspaceId};
 
 use crate::db::{Conn, DbError};
 
-/// What somebody holds in a workspace; nothing when they are no member.
+/// What somebody holds in a workspace; nothing when they are no member, or lack a second factor that it requires.
 ///
 /// # Errors
 /// When the database cannot be read.

@@ -9,6 +9,17 @@ use utoipa::ToSchema;
 pub trait Verb: Send + Sync + 'static {
     /// The node it needs.
     const NODE: Node;
+    /// Whether a session must have proved a short while ago whose it is.
+    const FRESH: bool = Self::NODE.is_dangerous();
+}
+
+/// As `V`, and dangerous whatever its node: for some deeds of a node that has harmless ones as well.
+#[derive(Debug, Clone, Copy)]
+pub struct Fresh<V>(std::marker::PhantomData<V>);
+
+impl<V: Verb> Verb for Fresh<V> {
+    const NODE: Node = V::NODE;
+    const FRESH: bool = true;
 }
 
 macro_rules! nodes {
@@ -94,6 +105,32 @@ nodes! {
 }
 
 impl Node {
+    /// Whether what it allows gives or takes power, so that a session that somebody left open is not enough for it.
+    #[must_use]
+    pub const fn is_dangerous(self) -> bool {
+        match self {
+            Self::MembersManage
+            | Self::RolesManage
+            | Self::ApiKeysCreate
+            | Self::ApiKeysManage
+            | Self::AuditRedact
+            | Self::WorkspaceManage
+            | Self::WorkspaceClose => true,
+            Self::ServersRead
+            | Self::ServersEnroll
+            | Self::ServersManage
+            | Self::ServersExec
+            | Self::JobsRead
+            | Self::JobsCancel
+            | Self::ProjectsRead
+            | Self::ProjectsManage
+            | Self::EventsRead
+            | Self::MembersRead
+            | Self::AuditRead
+            | Self::HubManage => false,
+        }
+    }
+
     /// The node with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

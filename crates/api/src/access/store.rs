@@ -18,13 +18,16 @@ struct Row {
     server_id: Option<String>,
 }
 
-/// What somebody was granted in a workspace.
+/// What somebody was granted in a workspace; nothing while it requires a second factor that they do not have.
 pub(super) async fn held(conn: &mut Conn<'_>, workspace: WorkspaceId, user: UserId) -> Result<Vec<Held>, DbError> {
     let rows: Vec<Row> = conn
         .query(sql!(
             "select g.role, coalesce(r.nodes, g.nodes) as nodes, g.project_id, g.server_id
-             from grants g left join roles r on r.id = g.role_id
-             where g.workspace_id = $1 and g.user_id = $2 order by g.id"
+             from grants g join workspaces w on w.id = g.workspace_id left join roles r on r.id = g.role_id
+             where g.workspace_id = $1 and g.user_id = $2
+                   and (not w.require_totp
+                        or exists (select 1 from totp t where t.user_id = g.user_id and t.enabled_at is not null))
+             order by g.id"
         ))
         .bind(workspace.to_string())
         .bind(user.to_string())

@@ -1,4 +1,5 @@
-//! What people do with their own account: look through sessions, end them, change the password.
+//! What people do with their own account: look through sessions, end them, change the password,
+//! the address and the name.
 
 use protocol::WorkspaceId;
 use serde::Serialize;
@@ -6,12 +7,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::caller::Person;
-use super::model::{Email, NewPassword, Password};
+use super::confirm::confirm_password;
+use super::model::{Email, NewPassword, Password, PersonName, User};
 use super::session::{IDLE, Session};
-use super::sign_in::{refuse, subject};
+use super::sign_in::subject;
 use super::store;
 use crate::audit::{Outcome, Subject};
 use crate::clock::Timestamp;
+use crate::db::DbError;
 use crate::error::{Error, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::Hub;
@@ -101,32 +104,47 @@ pub(super) async fn change_password(hub: &Hub, person: &Person, current: &Passwo
     Ok(())
 }
 
-/// Asks for the password of somebody who is signed in; guesses at it count as sign-ins.
-///
-/// # Errors
-/// 422 on `field` when it is another, 429 after too many.
-pub async fn confirm_password(hub: &Hub, person: &Person, password: &Password, field: &str) -> Result<()> {
-    let actor = &person.actor;
-    let account = {
-        let mut database = hub.db.read().await?;
-        store::account(&mut database.conn(), person.user.id).await?
-    };
-    let account = account.ok_or_else(Error::unauthenticated)?;
-    let key = Email::key_of(&account.user.email);
-    if let Err(refusal) = hub.auth.throttle.admit(hub.now(), &actor.origin.ip, &key) {
-        return Err(refuse(hub, actor.origin.clone(), refusal).await);
-    }
-    if !hub.auth.hashing.matches(Some(account.password_hash), password).await? {
-        let mut unit = hub.begin().await?;
-        let details = json!({ "reason": "wrong password" });
-        unit.audit(actor, "account.password", own(person), Outcome::Failed, details).await?;
-        unit.commit().await?;
-        return Err(Error::invalid_field(field, "is not your password"));
-    }
-    hub.auth.throttle.forgive(&key);
-    Ok(())
+/// Ends all of the person's sessions but this one; how many.
+pub(super) async fn revoke_others(hub: &Hub, person: &Person) -> Result<u64> {
+    let mut unit = hub.begin().await?;
+    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
+    let details = json!({ "sessions_ended": ended });
+    unit.audit(&person.actor, "session.revoke_others", own(person), Outcome::Ok, details).await?;
+    unit.commit().await?;
+    hub.http.recheck_streams();
+    Ok(ended)
 }
 
-fn own(person: &Person) -> Subject {
+/// Has the person be called something else.
+pub(super) async fn rename(hub: &Hub, person: &Person, name: Option<PersonName>) -> Result<User> {
+    let Some(name) = name.filter(|name| name.as_str() != person.user.name) else { return Ok(person.user.clone()) };
+    let mut unit = hub.begin().await?;
+    store::set_name(&mut unit.conn(), person.user.id, name.as_str().to_owned()).await?;
+    let details = json!({ "name": { "from": person.user.name, "to": name.as_str() } });
+    unit.audit(&person.actor, "account.update", own(person), Outcome::Ok, details).await?;
+    unit.commit().await?;
+    Ok(User { name: name.as_str().to_owned(), ..person.user.clone() })
+}
+
+/// Has the person sign in with another address from now on, and ends all other sessions.
+pub(super) async fn change_email(hub: &Hub, person: &Person, email: &Email, password: &Password) -> Result<User> {
+    email.require_plain().map_err(|problem| Error::invalid_field("email", problem))?;
+    confirm_password(hub, person, password, "password").await?;
+    let mut unit = hub.begin().await?;
+    let set = store::set_email(&mut unit.conn(), person.user.id, email.as_str().to_owned(), email.key()).await;
+    set.map_err(|error| match error {
+        DbError::UniqueViolation(_) => Error::conflict("there is an account with this e-mail already"),
+        other => other.into(),
+    })?;
+    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
+    let details = json!({ "email": { "from": person.user.email, "to": email.as_str() }, "sessions_ended": ended });
+    unit.audit(&person.actor, "account.email", own(person), Outcome::Ok, details).await?;
+    unit.commit().await?;
+    hub.http.recheck_streams();
+    Ok(User { email: email.as_str().to_owned(), ..person.user.clone() })
+}
+
+/// The person as the subject of a record.
+pub(super) fn own(person: &Person) -> Subject {
     Subject::new("user", &person.user.id, person.user.name.as_str())
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::model::User;
 use super::session::{IDLE, Session, TOUCH_AFTER, token_of};
-use super::store;
+use super::{factors, store};
 use crate::access::{self, Actor, Principal, RequestOrigin};
 use crate::api_keys;
 use crate::clock::Timestamp;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
 use crate::secret::TokenDigest;
 
-/// Somebody signed in, for what concerns their own account. A key is nobody: it cannot change who it belongs to.
+/// Somebody signed in, where a key is nobody.
 #[derive(Debug)]
 pub struct Person {
     /// As whom they act.
@@ -29,7 +29,22 @@ pub struct Person {
     pub(super) session: Session,
 }
 
+/// Somebody signed in, for what concerns their own account: also when the workspace requires a second factor that they
+/// do not have yet. A key is nobody: it cannot change who it belongs to.
+#[derive(Debug)]
+pub struct Oneself(pub Person);
+
 impl FromRequestParts<App> for Person {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
+        let Oneself(person) = Oneself::from_request_parts(parts, hub).await?;
+        demand_enrolled(hub, &person.actor).await?;
+        Ok(person)
+    }
+}
+
+impl FromRequestParts<App> for Oneself {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
@@ -39,23 +54,36 @@ impl FromRequestParts<App> for Person {
                 "this concerns a person's own account; sign in to do it, a key cannot",
             ));
         }
-        person(hub, parts).await
+        person(hub, parts).await.map(Self)
     }
 }
 
 /// On whose behalf this request comes.
 ///
 /// # Errors
-/// 401 when neither a valid session nor a valid key came with it, 400 when both did.
+/// 401 when neither a valid session nor a valid key came with it, 400 when both did, 403 when the workspace requires a
+/// second factor that the person, or the key's maker, does not have.
 pub async fn authenticate(hub: &Hub, parts: &Parts) -> Result<Actor> {
     let has_session = token_of(&parts.headers, &hub.config.public_url).is_some();
-    match api_keys::bearer(&parts.headers) {
+    let actor = match api_keys::bearer(&parts.headers) {
         Some(_) if has_session => {
-            Err(Error::bad_request("the request comes with a session cookie and with a key; send one of them"))
+            return Err(Error::bad_request("the request comes with a session cookie and with a key; send one of them"));
         }
-        Some(key) => api_keys::authenticate(hub, RequestOrigin::of(parts), key).await,
-        None => Ok(person(hub, parts).await?.actor),
+        Some(key) => api_keys::authenticate(hub, RequestOrigin::of(parts), key).await?,
+        None => person(hub, parts).await?.actor,
+    };
+    demand_enrolled(hub, &actor).await?;
+    Ok(actor)
+}
+
+/// A workspace that requires one-time codes lets nobody act in it without, and nobody's keys.
+async fn demand_enrolled(hub: &Hub, actor: &Actor) -> Result<()> {
+    let Some(user) = actor.user_id().filter(|_| actor.rights.held().is_empty()) else { return Ok(()) };
+    let mut database = hub.db.read().await?;
+    if factors::must_enroll(&mut database.conn(), actor.workspace_id, user, &actor.rights).await? {
+        return Err(factors::enrollment_required());
     }
+    Ok(())
 }
 
 /// Whether what an actor came with is still good and still holds the same rights: for streams that outlive the request.
@@ -93,7 +121,8 @@ async fn person(hub: &Hub, parts: &Parts) -> Result<Person> {
     if is_due(now, Some(session.last_seen_at)) {
         hub.auth.touching.note(hub, id.uuid(), move |conn| Box::pin(store::touch_session(conn, id, now)));
     }
-    let principal = Principal::User { id: session.user_id, name: name.clone(), session_id: session.id };
+    let (user_id, verified_at) = (session.user_id, session.verified_at);
+    let principal = Principal::User { id: user_id, name: name.clone(), session_id: session.id, verified_at };
     let origin = RequestOrigin::of(parts);
     let user = User { id: session.user_id, email, name };
     Ok(Person { actor: Actor { principal, workspace_id, rights, origin }, user, session })

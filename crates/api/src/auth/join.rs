@@ -5,10 +5,11 @@ use axum::response::{IntoResponse as _, Response};
 use protocol::WorkspaceId;
 use serde_json::json;
 
+use super::code::OneTimeCode;
 use super::model::{Email, NewPassword, Password, PersonName, User};
 use super::routes::SignedInView;
-use super::sign_in::{self, SignedIn};
-use super::{session, store};
+use super::sign_in::{self, Credentials, SignedIn};
+use super::{attempts, session, store};
 use crate::access::RequestOrigin;
 use crate::db::{Conn, DbError};
 use crate::error::{Error, ErrorCode, Result};
@@ -18,7 +19,7 @@ use crate::hub::{Hub, Unit};
 /// Somebody whose address was invited and who has proved that it is theirs, as far as the hub can know.
 #[derive(Debug)]
 pub enum Invited {
-    /// Has an account, and knew its password.
+    /// Has an account, and proved that it is theirs.
     Known(User),
     /// Has none yet.
     New {
@@ -44,29 +45,35 @@ pub async fn has_account(conn: &mut Conn<'_>, email_key: String) -> Result<bool>
 /// # Errors
 /// 429.
 pub async fn throttle_address(hub: &Hub, origin: &RequestOrigin) -> Result<()> {
-    match hub.auth.throttle.admit_address(hub.now(), &origin.ip) {
-        Ok(()) => Ok(()),
-        Err(refusal) => Err(sign_in::refuse(hub, origin.clone(), refusal).await),
-    }
+    attempts::admit_address(hub, origin).await
 }
 
-/// Checks the password of the account with this address, or takes it as that of an account to be made.
+/// What somebody who was invited says of themselves.
+#[derive(Debug)]
+pub struct Proof {
+    /// Of the account; for a new one, it becomes its password.
+    pub password: Password,
+    /// Where the account has one-time codes.
+    pub totp: Option<OneTimeCode>,
+    /// For a new account.
+    pub name: Option<PersonName>,
+}
+
+/// Checks the password of the account with this address, and a code where it has them; or takes it as the password of an
+/// account to be made.
 ///
 /// # Errors
-/// 401 when it is not the account's, 422 when it will not do for a new one or there is no name, 429.
-pub async fn prove(
-    hub: &Hub,
-    origin: &RequestOrigin,
-    email: &Email,
-    password: &Password,
-    name: Option<PersonName>,
-) -> Result<Invited> {
+/// 401 when it is not the account's, or a code is missing; 422 when it will not do for a new one or there is no name, 429.
+pub async fn prove(hub: &Hub, origin: &RequestOrigin, email: &Email, proof: Proof) -> Result<Invited> {
+    let Proof { password, totp, name } = proof;
     let account = {
         let mut database = hub.db.read().await?;
         store::account_by_email(&mut database.conn(), email.key()).await?
     };
     if account.is_some() {
-        return Ok(Invited::Known(sign_in::check_password(hub, origin, email, password).await?));
+        let credentials = Credentials { email, password: &password, totp: totp.as_ref() };
+        let (user, _) = sign_in::check(hub, origin, credentials).await?;
+        return Ok(Invited::Known(user));
     }
     let password = NewPassword::try_from(password.reveal().to_owned())
         .map_err(|problem| Error::invalid_field("password", problem))?;

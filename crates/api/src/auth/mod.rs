@@ -1,10 +1,15 @@
-//! People signing in: the first owner, passwords, sessions.
+//! People signing in: the first owner, passwords, one-time codes, sessions.
 
 mod account;
+mod attempts;
 mod caller;
+mod code;
+mod confirm;
+mod factors;
 mod join;
 mod model;
 mod password;
+mod reset;
 mod routes;
 mod session;
 mod setup;
@@ -12,24 +17,39 @@ mod sign_in;
 mod store;
 mod task;
 mod throttle;
+mod totp;
+mod typed;
 
 #[cfg(test)]
 mod tests;
 
-pub use account::confirm_password;
-pub use caller::{Person, Touching, authenticate, is_due, is_still_good};
-pub use join::{Invited, admit_to, has_account, prove, settle, signed_in_answer, throttle_address};
+pub use caller::{Oneself, Person, Touching, authenticate, is_due, is_still_good};
+pub use code::OneTimeCode;
+pub use confirm::{confirm_password, is_fresh};
+pub use factors::has_totp;
+pub use join::{Invited, Proof, admit_to, has_account, prove, settle, signed_in_answer, throttle_address};
 pub use model::{Email, NewPassword, Password, PersonName, User};
+pub use reset::{disable_totp, random_password, reset_password};
 pub use routes::{SignedInView, routes};
 pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};
 pub use sign_in::SignedIn;
 pub use task::{start, sweep};
+
+/// What an authenticator app shows.
+#[cfg(test)]
+pub(crate) fn totp_code_at(secret: &str, at: crate::clock::Timestamp) -> String {
+    totp::TotpSecret::code_at(secret, at)
+}
 
 /// Sign-in throttling and the password hashing pool.
 #[derive(Debug, Default)]
 pub struct State {
     hashing: password::Hashing,
     throttle: throttle::Throttle,
+    /// Set once the throttle knows what it knew before the hub was started.
+    remembered: tokio::sync::OnceCell<()>,
+    /// The task that writes attempts down.
+    attempts: crate::background::Wake,
     /// Failures at accounts that do not exist, which anybody can cause, are recorded up to a number a minute.
     strangers: throttle::Budget,
     /// Sessions and keys whose last use is being written.

@@ -26,11 +26,42 @@ const NOBODY: &str =
 pub(super) struct Hashing {
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,
+    #[cfg(test)]
+    gauge: Arc<Gauge>,
+}
+
+/// How many hashes are computed now, and at most were.
+#[cfg(test)]
+#[derive(Debug, Default)]
+struct Gauge {
+    now: std::sync::atomic::AtomicUsize,
+    most: std::sync::atomic::AtomicUsize,
+}
+
+#[cfg(test)]
+impl Gauge {
+    fn count(self: Arc<Self>) -> impl Drop {
+        use std::sync::atomic::Ordering::SeqCst;
+        struct Counted(Arc<Gauge>);
+        impl Drop for Counted {
+            fn drop(&mut self) {
+                self.0.now.fetch_sub(1, SeqCst);
+            }
+        }
+        let now = self.now.fetch_add(1, SeqCst) + 1;
+        self.most.fetch_max(now, SeqCst);
+        Counted(self)
+    }
 }
 
 impl Default for Hashing {
     fn default() -> Self {
-        Self { admitted: Arc::new(Semaphore::new(AT_ONCE + WAITING)), running: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            admitted: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
+            running: Arc::new(Semaphore::new(AT_ONCE)),
+            #[cfg(test)]
+            gauge: Arc::default(),
+        }
     }
 }
 
@@ -67,14 +98,31 @@ impl Hashing {
         self.run(compare).await
     }
 
+    /// Takes every place, as if that many were being hashed.
+    #[cfg(test)]
+    pub(super) fn fill(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let all = u32::try_from(AT_ONCE + WAITING).unwrap();
+        Arc::clone(&self.admitted).try_acquire_many_owned(all).unwrap()
+    }
+
+    /// How many were computed at the same time at most.
+    #[cfg(test)]
+    pub(super) fn most_at_once(&self) -> usize {
+        self.gauge.most.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
             return Err(Error::unavailable("too many people are signing in at this moment; try again").retry_after(2));
         };
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(Error::internal)?;
+        #[cfg(test)]
+        let gauge = Arc::clone(&self.gauge);
         let work = move || {
             // Held by the work itself: a caller that gives up does not make room before its hash is done.
             let _permits = (admitted, running);
+            #[cfg(test)]
+            let _counted = gauge.count();
             work()
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?

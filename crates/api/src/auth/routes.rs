@@ -1,7 +1,10 @@
-//! `/v1/setup`, `/v1/auth`, `/v1/account`.
+//! `/v1/setup`, `/v1/auth`; the files below: `/v1/account`.
+
+mod account;
+mod totp;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::WorkspaceId;
 use serde::{Deserialize, Serialize};
@@ -9,19 +12,20 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::account::{self, SessionView};
-use super::caller::Person;
+use super::caller::{Oneself, Person};
+use super::code::OneTimeCode;
+use super::confirm::{self, FRESH};
+use super::factors::must_enroll;
 use super::join::signed_in_answer;
 use super::model::{Email, NewPassword, Password, PersonName, User};
-use super::session;
 use super::setup::{self, NewOwner};
-use super::sign_in::{self, SignedIn};
+use super::sign_in::{self, Credentials, SignedIn};
+use super::{account as own_account, session};
 use crate::access::{Held, NodeSet, RequestOrigin, Rights};
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::ErrorBody;
-use crate::http::extract::{Json, Path, Query};
-use crate::http::page::{Page, PageQuery};
+use crate::http::extract::Json;
 use crate::hub::App;
 use crate::workspaces::{self, Workspace, WorkspaceName};
 
@@ -32,9 +36,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(auth_login))
         .routes(routes!(auth_logout))
         .routes(routes!(auth_session, auth_session_update))
-        .routes(routes!(account_sessions_list))
-        .routes(routes!(account_sessions_revoke))
-        .routes(routes!(account_password_change))
+        .routes(routes!(auth_step_up))
+        .merge(account::routes())
+        .merge(totp::routes())
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,6 +96,8 @@ async fn setup_complete(
 struct LoginForm {
     email: Email,
     password: Password,
+    /// Where the account has one-time codes: that of the app, or a recovery code.
+    totp: Option<OneTimeCode>,
 }
 
 /// Somebody signed in, and what they may do.
@@ -108,23 +114,33 @@ pub struct SignedInView {
     permissions: NodeSet,
     /// The same by place.
     grants: Vec<Held>,
+    /// The workspace requires one-time codes: nothing may be done there until they are on for the account.
+    totp_enrollment_required: bool,
 }
 
 impl SignedInView {
-    fn new(user: User, workspaces: Vec<Workspace>, workspace_id: WorkspaceId, rights: &Rights) -> Self {
+    fn new(
+        user: User,
+        workspaces: Vec<Workspace>,
+        workspace_id: WorkspaceId,
+        rights: &Rights,
+        totp_enrollment_required: bool,
+    ) -> Self {
         let (permissions, grants) = (rights.anywhere(), rights.held().to_vec());
-        Self { user, workspaces, workspace_id, permissions, grants }
+        Self { user, workspaces, workspace_id, permissions, grants, totp_enrollment_required }
     }
 }
 
 impl From<SignedIn> for SignedInView {
     fn from(signed_in: SignedIn) -> Self {
-        let SignedIn { user, workspaces, workspace_id, rights, .. } = signed_in;
-        Self::new(user, workspaces, workspace_id, &rights)
+        let SignedIn { user, workspaces, workspace_id, rights, must_enroll, .. } = signed_in;
+        Self::new(user, workspaces, workspace_id, &rights, must_enroll)
     }
 }
 
 /// Sign in with e-mail and password
+///
+/// 401 `totp_required`: they were right, and a one-time code is needed as well.
 #[utoipa::path(
     post, path = "/v1/auth/login", operation_id = "auth_login", tag = "auth", security(()),
     request_body = LoginForm,
@@ -134,7 +150,9 @@ impl From<SignedIn> for SignedInView {
     )
 )]
 async fn auth_login(State(hub): State<App>, origin: RequestOrigin, Json(form): Json<LoginForm>) -> Result<Response> {
-    let signed_in = sign_in::sign_in(&hub, origin, &form.email, &form.password).await?;
+    let LoginForm { email, password, totp } = &form;
+    let credentials = Credentials { email, password, totp: totp.as_ref() };
+    let signed_in = sign_in::sign_in(&hub, origin, credentials).await?;
     signed_in_answer(&hub, signed_in)
 }
 
@@ -143,7 +161,7 @@ async fn auth_login(State(hub): State<App>, origin: RequestOrigin, Json(form): J
     post, path = "/v1/auth/logout", operation_id = "auth_logout", tag = "auth",
     responses((status = 204, description = "Signed out"))
 )]
-async fn auth_logout(State(hub): State<App>, person: Person) -> Result<Response> {
+async fn auth_logout(State(hub): State<App>, Oneself(person): Oneself) -> Result<Response> {
     sign_in::sign_out(&hub, &person).await?;
     let cookie = session::clear_cookie(&hub.config.public_url)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
@@ -155,6 +173,8 @@ struct CurrentSession {
     signed_in: SignedInView,
     /// When the session ends unless it is used before.
     expires_at: Timestamp,
+    /// Until when nothing dangerous asks for the password again; may be past.
+    verified_until: Timestamp,
 }
 
 /// Who am I, and what may I do
@@ -162,14 +182,16 @@ struct CurrentSession {
     get, path = "/v1/auth/session", operation_id = "auth_session", tag = "auth",
     responses((status = 200, description = "The session of this request", body = CurrentSession))
 )]
-async fn auth_session(State(hub): State<App>, person: Person) -> Result<Json<CurrentSession>> {
-    let workspaces = {
+async fn auth_session(State(hub): State<App>, person: Oneself) -> Result<Json<CurrentSession>> {
+    let Oneself(Person { actor, user, session }) = person;
+    let (workspaces, must_enroll) = {
         let mut database = hub.db.read().await?;
-        workspaces::of_user(&mut database.conn(), person.user.id).await?
+        let must_enroll = must_enroll(&mut database.conn(), actor.workspace_id, user.id, &actor.rights).await?;
+        (workspaces::of_user(&mut database.conn(), user.id).await?, must_enroll)
     };
-    let Person { actor, user, session } = person;
-    let signed_in = SignedInView::new(user, workspaces, actor.workspace_id, &actor.rights);
-    Ok(Json(CurrentSession { signed_in, expires_at: session.ends_at() }))
+    let signed_in = SignedInView::new(user, workspaces, actor.workspace_id, &actor.rights, must_enroll);
+    let verified_until = session.verified_at.plus(FRESH);
+    Ok(Json(CurrentSession { signed_in, expires_at: session.ends_at(), verified_until }))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -190,60 +212,39 @@ struct SessionPatch {
 )]
 async fn auth_session_update(
     State(hub): State<App>,
-    person: Person,
+    Oneself(person): Oneself,
     Json(patch): Json<SessionPatch>,
 ) -> Result<StatusCode> {
-    account::enter_workspace(&hub, &person, patch.workspace_id).await?;
+    own_account::enter_workspace(&hub, &person, patch.workspace_id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// My sessions, newest first
-#[utoipa::path(
-    get, path = "/v1/account/sessions", operation_id = "account_sessions_list", tag = "account",
-    params(PageQuery),
-    responses((status = 200, description = "Sessions that are still good", body = Page<SessionView>))
-)]
-async fn account_sessions_list(
-    State(hub): State<App>,
-    person: Person,
-    Query(page): Query<PageQuery>,
-) -> Result<Json<Page<SessionView>>> {
-    Ok(Json(account::sessions(&hub, &person, page).await?))
-}
-
-/// End one of my sessions
-#[utoipa::path(
-    delete, path = "/v1/account/sessions/{id}", operation_id = "account_sessions_revoke", tag = "account",
-    params(("id" = uuid::Uuid, Path, description = "The session")),
-    responses((status = 204, description = "Ended; 404 when it is none of mine"))
-)]
-async fn account_sessions_revoke(State(hub): State<App>, person: Person, Path(id): Path<String>) -> Result<Response> {
-    let id = id.parse().map_err(|_| Error::not_found("session"))?;
-    account::revoke(&hub, &person, id).await?;
-    if id != person.session.id {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let cookie: HeaderValue = session::clear_cookie(&hub.config.public_url)?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
-struct PasswordForm {
-    current_password: Password,
-    new_password: NewPassword,
+struct StepUpForm {
+    password: Password,
+    /// Where the account has one-time codes: that of the app, or a recovery code.
+    totp: Option<OneTimeCode>,
 }
 
-/// Change my password; my other sessions end
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SteppedUp)]
+struct SteppedUp {
+    /// Until when nothing dangerous asks again.
+    verified_until: Timestamp,
+}
+
+/// Prove again that this session is mine
+///
+/// What gives or takes power wants the password of the last ten minutes, and answers 403 `step_up_required` otherwise.
 #[utoipa::path(
-    post, path = "/v1/account/password", operation_id = "account_password_change", tag = "account",
-    request_body = PasswordForm,
-    responses((status = 204, description = "Changed"))
+    post, path = "/v1/auth/step-up", operation_id = "auth_step_up", tag = "auth", request_body = StepUpForm,
+    responses((status = 200, description = "Proved; repeat what was refused", body = SteppedUp))
 )]
-async fn account_password_change(
+async fn auth_step_up(
     State(hub): State<App>,
-    person: Person,
-    Json(form): Json<PasswordForm>,
-) -> Result<StatusCode> {
-    account::change_password(&hub, &person, &form.current_password, &form.new_password).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Oneself(person): Oneself,
+    Json(form): Json<StepUpForm>,
+) -> Result<Json<SteppedUp>> {
+    let verified_until = confirm::step_up(&hub, &person, &form.password, form.totp.as_ref()).await?;
+    Ok(Json(SteppedUp { verified_until }))
 }

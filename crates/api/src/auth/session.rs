@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub(super) last_seen_at: Timestamp,
     /// The absolute end.
     pub(super) expires_at: Timestamp,
+    /// When its owner last proved that it is theirs.
+    pub(super) verified_at: Timestamp,
     pub(super) ip: String,
     pub(super) user_agent: String,
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::json;
 
 use super::model::{Email, NewPassword, PersonName, User};
-use super::sign_in::{SignedIn, open_session, refuse};
-use super::store;
+use super::sign_in::{SignedIn, open_session};
+use super::{attempts, store, typed};
 use crate::access::{Actor, Principal, RequestOrigin, Rights};
 use crate::audit::{Outcome, Subject};
 use crate::db::DbError;
@@ -15,8 +15,6 @@ use crate::hub::{Hub, Unit};
 use crate::installation::{self, Fact};
 use crate::workspaces::{self, Workspace, WorkspaceName};
 
-/// Digits without I, L, O and U: read aloud and typed without mistakes.
-const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// 12 digits of 5 bits.
 const CODE_DIGITS: usize = 12;
 /// Under which name attempts at the code are counted; no e-mail address looks like it.
@@ -28,21 +26,11 @@ pub struct SetupCode(String);
 
 impl SetupCode {
     fn new(random: [u8; CODE_DIGITS]) -> Self {
-        let digit = |byte: u8| DIGITS.get(usize::from(byte % 32)).map_or('0', |digit| char::from(*digit));
-        Self(random.into_iter().map(digit).collect())
+        Self(typed::of_bytes(random))
     }
 
-    /// Takes what people type: with or without hyphens, in any case.
     fn parse(text: &str) -> Option<Self> {
-        let read = |letter: char| match letter.to_ascii_uppercase() {
-            'O' => '0',
-            'I' | 'L' => '1',
-            letter => letter,
-        };
-        let separator = |letter: &char| *letter == '-' || letter.is_whitespace();
-        let code: String = text.chars().take(64).filter(|letter| !separator(letter)).map(read).collect();
-        let known = code.bytes().all(|digit| DIGITS.contains(&digit));
-        (code.len() == CODE_DIGITS && known).then_some(Self(code))
+        typed::read(text, CODE_DIGITS).map(Self)
     }
 
     fn digest(&self) -> String {
@@ -52,8 +40,7 @@ impl SetupCode {
     /// The code for people to read.
     #[must_use]
     pub fn reveal(&self) -> String {
-        let groups: Vec<_> = self.0.as_bytes().chunks(4).map(String::from_utf8_lossy).collect();
-        groups.join("-")
+        typed::grouped(&self.0)
     }
 }
 
@@ -108,9 +95,7 @@ pub(super) async fn set_up(
     if !needs_setup(hub).await? {
         return Err(owned_already());
     }
-    if let Err(refusal) = hub.auth.throttle.admit(hub.now(), &origin.ip, THROTTLE_ACCOUNT) {
-        return Err(refuse(hub, origin, refusal).await);
-    }
+    let attempt = attempts::admit(hub, &origin, THROTTLE_ACCOUNT).await?;
     let expected = {
         let mut database = hub.db.read().await?;
         installation::get(&mut database.conn(), Fact::SetupCode).await?
@@ -131,13 +116,21 @@ pub(super) async fn set_up(
     }
     let (user, workspace) = insert_owner(hub, &mut unit, owner, hash).await?;
     let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin).await?;
-    let principal = Principal::User { id: user.id, name: user.name.clone(), session_id: session.id };
+    let principal = Principal::User {
+        id: user.id,
+        name: user.name.clone(),
+        session_id: session.id,
+        verified_at: session.verified_at,
+    };
     let actor = Actor { principal, workspace_id: workspace.id, rights: Rights::everything(), origin };
     unit.audit(&actor, "setup.complete", subject(&user), Outcome::Ok, json!({ "workspace": workspace.name })).await?;
     unit.commit().await?;
-    hub.auth.throttle.forgive(THROTTLE_ACCOUNT);
+    attempt.forgive(hub);
     let workspaces = vec![workspace.clone()];
-    Ok((SignedIn { token, user, workspaces, workspace_id: workspace.id, rights: Rights::everything() }, workspace))
+    let workspace_id = workspace.id;
+    let signed_in =
+        SignedIn { token, user, workspaces, workspace_id, rights: Rights::everything(), must_enroll: false };
+    Ok((signed_in, workspace))
 }
 
 /// Creates an owner with a workspace of their own: for the command line, whose user can read the database anyway.

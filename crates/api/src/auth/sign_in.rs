@@ -5,11 +5,13 @@ use protocol::enroll::Token;
 use serde_json::{Value, json};
 
 use super::caller::Person;
+use super::code::OneTimeCode;
+use super::factors::Factor;
 use super::join::no_workspace;
 use super::model::{Email, Password, User};
 use super::session::{ABSOLUTE, PER_USER, Session, TOKEN_PREFIX};
-use super::store;
 use super::throttle::Refusal;
+use super::{attempts, factors, store};
 use crate::access::{self, Actor, Principal, RequestOrigin, Rights};
 use crate::audit::{Outcome, Subject};
 use crate::db::Conn;
@@ -27,42 +29,56 @@ pub struct SignedIn {
     pub(super) workspaces: Vec<Workspace>,
     pub(super) workspace_id: WorkspaceId,
     pub(super) rights: Rights,
+    /// The workspace requires one-time codes, and they do not have them.
+    pub(super) must_enroll: bool,
 }
 
-/// Signs in with e-mail and password.
-pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, email: &Email, password: &Password) -> Result<SignedIn> {
-    let user = check_password(hub, &origin, email, password).await?;
+/// Who somebody says they are, and what proves it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Credentials<'a> {
+    pub(super) email: &'a Email,
+    pub(super) password: &'a Password,
+    /// Where the account has one-time codes.
+    pub(super) totp: Option<&'a OneTimeCode>,
+}
+
+/// Signs in with e-mail and password, and a one-time code where the account has them.
+pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, credentials: Credentials<'_>) -> Result<SignedIn> {
+    let (user, factor) = check(hub, &origin, credentials).await?;
     let mut unit = hub.begin().await?;
-    let signed_in = open(hub, &mut unit, origin, user, None, json!({})).await?;
+    let signed_in = open(hub, &mut unit, origin, user, None, factor.details()).await?;
     unit.commit().await?;
     Ok(signed_in)
 }
 
-/// The person whose password this is.
-pub(super) async fn check_password(
-    hub: &Hub,
-    origin: &RequestOrigin,
-    email: &Email,
-    password: &Password,
-) -> Result<User> {
+/// The person whose credentials these are. Only whoever knows the password learns whether a code is missing or wrong.
+pub(super) async fn check(hub: &Hub, origin: &RequestOrigin, credentials: Credentials<'_>) -> Result<(User, Factor)> {
+    let Credentials { email, password, totp } = credentials;
     let key = email.key();
-    if let Err(refusal) = hub.auth.throttle.admit(hub.now(), &origin.ip, &key) {
-        return Err(refuse(hub, origin.clone(), refusal).await);
-    }
+    let attempt = attempts::admit(hub, origin, &key).await?;
     let account = {
         let mut database = hub.db.read().await?;
-        store::account_by_email(&mut database.conn(), key.clone()).await?
+        store::account_by_email(&mut database.conn(), key).await?
     };
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     let right = hub.auth.hashing.matches(hash, password).await?;
-    match account {
-        Some(account) if right => {
-            hub.auth.throttle.forgive(&key);
-            Ok(account.user)
-        }
+    let user = match account {
+        Some(account) if right => account.user,
         account => {
-            record_failure(hub, origin.clone(), account.map(|account| account.user)).await?;
-            Err(Error::new(ErrorCode::InvalidCredentials, "e-mail and password do not match an account"))
+            record_failure(hub, origin.clone(), account.map(|account| account.user), "wrong password").await?;
+            let message = "e-mail and password do not match an account";
+            return Err(Error::new(ErrorCode::InvalidCredentials, message));
+        }
+    };
+    match factors::demand(hub, user.id, totp).await? {
+        Some(factor) => {
+            attempt.forgive(hub);
+            Ok((user, factor))
+        }
+        None => {
+            record_failure(hub, origin.clone(), Some(user), "wrong one-time code").await?;
+            let message = "the one-time code is wrong, or was used before; wait for the next one";
+            Err(Error::new(ErrorCode::InvalidCredentials, message))
         }
     }
 }
@@ -84,10 +100,16 @@ pub(super) async fn open(
     let oldest = workspaces.first().map(|workspace| workspace.id);
     let workspace_id = workspace.or(oldest).ok_or_else(no_workspace)?;
     let rights = access::rights_of(&mut unit.conn(), workspace_id, user.id).await?;
-    let principal = Principal::User { id: user.id, name: user.name.clone(), session_id: session.id };
+    let principal = Principal::User {
+        id: user.id,
+        name: user.name.clone(),
+        session_id: session.id,
+        verified_at: session.verified_at,
+    };
     let actor = Actor { principal, workspace_id, rights: rights.clone(), origin };
     unit.audit(&actor, "auth.login", subject(session.id), Outcome::Ok, details).await?;
-    Ok(SignedIn { token, user, workspaces, workspace_id, rights })
+    let must_enroll = factors::must_enroll(&mut unit.conn(), workspace_id, user.id, &rights).await?;
+    Ok(SignedIn { token, user, workspaces, workspace_id, rights, must_enroll })
 }
 
 /// Starts a session in the caller's transaction.
@@ -105,11 +127,13 @@ pub(super) async fn open_session(
         created_at: now,
         last_seen_at: now,
         expires_at: now.plus(ABSOLUTE),
+        verified_at: now,
         ip: origin.ip.clone(),
         user_agent: origin.user_agent.clone(),
     };
     store::insert_session(conn, &session, TokenDigest::of(token.reveal())).await?;
     store::trim_sessions(conn, user.id, PER_USER).await?;
+    attempts::note_network(conn, user.id, origin, now).await?;
     Ok((session, token))
 }
 
@@ -128,7 +152,7 @@ pub(super) fn subject(id: SessionId) -> Subject {
     Subject::new("session", &id, "")
 }
 
-async fn record_failure(hub: &Hub, origin: RequestOrigin, user: Option<User>) -> Result<()> {
+async fn record_failure(hub: &Hub, origin: RequestOrigin, user: Option<User>, reason: &'static str) -> Result<()> {
     tracing::warn!(client = origin.ip, known_account = user.is_some(), "sign-in failed");
     let Some(user) = user else {
         return record_stranger(hub, origin, Outcome::Failed, "no such account").await;
@@ -138,7 +162,7 @@ async fn record_failure(hub: &Hub, origin: RequestOrigin, user: Option<User>) ->
     for workspace in workspaces {
         let actor = Actor::anonymous(workspace.id, origin.clone());
         let subject = Subject::new("user", &user.id, user.name.as_str());
-        unit.audit(&actor, "auth.login", subject, Outcome::Failed, json!({ "reason": "wrong password" })).await?;
+        unit.audit(&actor, "auth.login", subject, Outcome::Failed, json!({ "reason": reason })).await?;
     }
     unit.commit().await
 }

@@ -1,17 +1,18 @@
-//! Forgets sessions that have ended.
+//! Forgets sessions that have ended, and attempts that are long past.
 
 use std::time::Duration;
 
 use super::session::IDLE;
-use super::store;
+use super::{attempts, store};
 use crate::background::{self, Wake};
 use crate::error::Result;
 use crate::hub::{App, Hub};
 
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Starts the task.
+/// Starts the tasks.
 pub fn start(app: &App) {
+    attempts::start(app);
     background::spawn(app, "auth.sweep", EVERY, Wake::default(), |hub| async move {
         let deleted = sweep(&hub).await?;
         if deleted > 0 {
@@ -29,6 +30,7 @@ pub async fn sweep(hub: &Hub) -> Result<u64> {
     let now = hub.now();
     let mut unit = hub.begin().await?;
     let deleted = store::delete_expired_sessions(&mut unit.conn(), now, now.minus(IDLE)).await?;
+    attempts::forget_old(hub, &mut unit.conn()).await?;
     unit.commit().await?;
     Ok(deleted)
 }

@@ -1,8 +1,8 @@
 //! Slows guessing down: ten attempts a minute per address and per account, then delays that double.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::net::IpAddr;
+mod network;
+mod table;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,15 +10,14 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode};
 use crate::secret::sha256;
 
-/// Attempts within one [`WINDOW`].
-pub(super) const LIMIT: u32 = 10;
+use super::store::AttemptRow;
+pub(super) use network::Network;
+pub(super) use table::MEMORY;
+use table::Table;
+
 const WINDOW: Duration = Duration::from_secs(60);
-const FIRST_DELAY: Duration = Duration::from_secs(60);
-const LONGEST_DELAY: Duration = Duration::from_secs(3600);
-/// After this long without an attempt everything is forgotten.
-const MEMORY: Duration = Duration::from_secs(2 * 3600);
-/// Addresses and accounts that are remembered, each. When more come, those longest quiet are forgotten.
-const CAPACITY: usize = 10_000;
+/// What rows of addresses and of accounts are called.
+const KINDS: [&str; 2] = ["network", "account"];
 
 /// Counts attempts.
 #[derive(Debug, Default)]
@@ -27,57 +26,98 @@ pub(super) struct Throttle {
     accounts: Mutex<Table<[u8; 32]>>,
 }
 
-/// An address, or for IPv6 the /64 that one customer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Network {
-    V4([u8; 4]),
-    V6([u8; 8]),
-    Unknown,
+/// What the database must be told.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) put: Vec<AttemptRow>,
+    /// Kind and name.
+    pub(super) delete: Vec<(&'static str, String)>,
 }
 
-impl Network {
-    fn of(ip: &str) -> Self {
-        match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-            Ok(IpAddr::V4(ip)) => Self::V4(ip.octets()),
-            Ok(IpAddr::V6(ip)) => {
-                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
-            }
-            Err(_) => Self::Unknown,
-        }
+impl Changes {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.delete.is_empty()
     }
 }
 
 impl Throttle {
-    /// Counts one attempt from `ip` at `account`, before it is looked at.
+    /// Counts one attempt from an address, before it is looked at.
     ///
     /// # Errors
     /// When there were too many; the attempt must not be looked at then.
-    pub(super) fn admit(&self, now: Timestamp, ip: &str, account: &str) -> Result<(), Refusal> {
-        let network = Network::of(ip);
-        let by_address = lock(&self.addresses).admit(now, network);
-        // A blocked address does not use up the account's attempts.
-        by_address.and_then(|()| lock(&self.accounts).admit(now, key(account)))
+    pub(super) fn admit_address(&self, now: Timestamp, network: Network) -> Result<(), Refusal> {
+        lock(&self.addresses).admit(now, network)
     }
 
-    /// Counts one attempt from `ip` at what is no account.
+    /// Counts one attempt at an account. Only for addresses that were admitted: a blocked one does not use up the
+    /// account's attempts.
     ///
     /// # Errors
-    /// As [`Throttle::admit`].
-    pub(super) fn admit_address(&self, now: Timestamp, ip: &str) -> Result<(), Refusal> {
-        lock(&self.addresses).admit(now, Network::of(ip))
+    /// As [`Throttle::admit_address`].
+    pub(super) fn admit_account(&self, now: Timestamp, account: &str) -> Result<(), Refusal> {
+        lock(&self.accounts).admit(now, key(account))
     }
 
     /// The attempt was right: the account's owner starts afresh. The address does not, or one's own account would buy
     /// guesses at others.
     pub(super) fn forgive(&self, account: &str) {
-        lock(&self.accounts).entries.remove(&key(account));
+        lock(&self.accounts).remove(key(account));
+    }
+
+    /// Forgets who has been quiet for long.
+    pub(super) fn forget_old(&self, now: Timestamp) {
+        lock(&self.addresses).forget_old(now);
+        lock(&self.accounts).forget_old(now);
+    }
+
+    /// Whether the database should be told of something.
+    pub(super) fn has_changes(&self) -> bool {
+        lock(&self.addresses).has_changes() || lock(&self.accounts).has_changes()
+    }
+
+    /// What the database does not know yet, at most `limit` of addresses and of accounts.
+    pub(super) fn take_changes(&self, now: Timestamp, limit: usize) -> Changes {
+        let mut changes = Changes::default();
+        let [network, account] = KINDS;
+        lock(&self.addresses).take_changes(now, limit, network, Network::to_string, &mut changes);
+        let hex = |digest: &[u8; 32]| protocol::hex::encode(digest);
+        lock(&self.accounts).take_changes(now, limit, account, hex, &mut changes);
+        changes
+    }
+
+    /// The database could not be told.
+    pub(super) fn give_back(&self, changes: &Changes) {
+        let put = changes.put.iter().map(|row| (row.kind.as_str(), row.name.as_str()));
+        for (kind, name) in put.chain(changes.delete.iter().map(|(kind, name)| (*kind, name.as_str()))) {
+            match (kind == KINDS[0], Network::parse(name), digest(name)) {
+                (true, Some(network), _) => lock(&self.addresses).note(network),
+                (false, _, Some(digest)) => lock(&self.accounts).note(digest),
+                _ => {}
+            }
+        }
+    }
+
+    /// Remembers what a hub knew before it stopped.
+    pub(super) fn restore(&self, now: Timestamp, rows: Vec<AttemptRow>) {
+        for row in rows {
+            if row.kind == KINDS[0] {
+                if let Some(network) = Network::parse(&row.name) {
+                    lock(&self.addresses).restore(now, network, &row);
+                }
+            } else if let Some(digest) = digest(&row.name) {
+                lock(&self.accounts).restore(now, digest, &row);
+            }
+        }
     }
 }
 
 /// Accounts are kept as digests: a memory dump names nobody, and a long name takes no more room.
 fn key(account: &str) -> [u8; 32] {
     *sha256(account.as_bytes()).as_bytes()
+}
+
+fn digest(hex: &str) -> Option<[u8; 32]> {
+    hex.parse::<protocol::Hex<32>>().ok().map(|hex| *hex.as_bytes())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -131,78 +171,9 @@ impl Budget {
     }
 }
 
-#[derive(Debug)]
-struct Table<K> {
-    entries: HashMap<K, Entry>,
-}
-
-impl<K> Default for Table<K> {
-    fn default() -> Self {
-        Self { entries: HashMap::new() }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    window_start: Timestamp,
-    attempts: u32,
-    delay: Duration,
-    blocked_until: Timestamp,
-    last: Timestamp,
-}
-
-impl Entry {
-    const fn new(now: Timestamp) -> Self {
-        Self { window_start: now, attempts: 0, delay: FIRST_DELAY, blocked_until: now, last: now }
-    }
-}
-
-impl<K: Copy + Eq + Hash> Table<K> {
-    fn admit(&mut self, now: Timestamp, key: K) -> Result<(), Refusal> {
-        if !self.entries.contains_key(&key) {
-            self.make_room(now);
-        }
-        let entry = self.entries.entry(key).or_insert_with(|| Entry::new(now));
-        if now.since(entry.last) >= MEMORY {
-            *entry = Entry::new(now);
-        }
-        entry.last = now;
-        let wait = entry.blocked_until.since(now);
-        if !wait.is_zero() {
-            return Err(Refusal { wait, first: false });
-        }
-        if now.since(entry.window_start) >= WINDOW {
-            entry.window_start = now;
-            entry.attempts = 0;
-        }
-        entry.attempts += 1;
-        if entry.attempts <= LIMIT {
-            return Ok(());
-        }
-        let wait = entry.delay;
-        entry.blocked_until = now.plus(wait);
-        entry.delay = (wait * 2).min(LONGEST_DELAY);
-        // When the delay is over one attempt decides: a wrong one is followed by the next, longer delay.
-        entry.window_start = entry.blocked_until;
-        entry.attempts = LIMIT - 1;
-        Err(Refusal { wait, first: true })
-    }
-
-    fn make_room(&mut self, now: Timestamp) {
-        if self.entries.len() < CAPACITY {
-            return;
-        }
-        self.entries.retain(|_, entry| now.since(entry.last) < MEMORY);
-        while self.entries.len() >= CAPACITY {
-            let quietest = self.entries.iter().min_by_key(|(_, entry)| entry.last).map(|(key, _)| *key);
-            let Some(quietest) = quietest else { return };
-            self.entries.remove(&quietest);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::table::LIMIT;
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -210,7 +181,8 @@ mod tests {
     }
 
     fn waits(throttle: &Throttle, now: Timestamp, ip: &str, account: &str) -> Option<String> {
-        throttle.admit(now, ip, account).err().map(|refusal| Error::from(refusal).message().to_owned())
+        let admitted = throttle.admit_address(now, Network::of(ip)).and_then(|()| throttle.admit_account(now, account));
+        admitted.err().map(|refusal| Error::from(refusal).message().to_owned())
     }
 
     #[test]
@@ -266,14 +238,63 @@ mod tests {
         assert_eq!(budget.spend(at(60)), Some(0));
     }
 
+    /// What a hub that is started again knows.
+    fn again(throttle: &Throttle, now: Timestamp) -> Throttle {
+        let changes = throttle.take_changes(now, 1000);
+        let again = Throttle::default();
+        again.restore(now, changes.put);
+        again
+    }
+
     #[test]
-    fn memory_is_bounded() {
-        let mut table = Table::default();
-        for n in 0..CAPACITY + 100 {
-            table.admit(at(i64::try_from(n).unwrap() / 100), n).unwrap();
+    fn a_restart_forgets_no_delay() {
+        let throttle = Throttle::default();
+        for _ in 0..=LIMIT {
+            waits(&throttle, at(0), "2001:db8::1", "ann");
         }
-        assert_eq!(table.entries.len(), CAPACITY);
-        assert!(!table.entries.contains_key(&0));
-        assert!(table.entries.contains_key(&(CAPACITY + 99)));
+        let again = again(&throttle, at(10));
+        let message = Some("too many attempts; try again in 50 seconds".to_owned());
+        assert_eq!(waits(&again, at(10), "2001:db8::2", "bob"), message);
+        assert_eq!(waits(&again, at(60), "2001:db8::2", "bob"), None);
+        let message = Some("too many attempts; try again in 120 seconds".to_owned());
+        assert_eq!(waits(&again, at(60), "2001:db8::2", "bob"), message, "the delays go on growing");
+    }
+
+    #[test]
+    fn what_is_stored_locks_nobody_out_for_good() {
+        let throttle = Throttle::default();
+        for _ in 0..=LIMIT {
+            waits(&throttle, at(0), "192.0.2.1", "ann");
+        }
+        let mut rows = throttle.take_changes(at(0), 1000).put;
+        for row in &mut rows {
+            // As after a clock that was years ahead.
+            (row.blocked_until, row.delay_ms, row.last_at) = (at(1 << 40), i64::MAX, at(1 << 40));
+            (row.window_start, row.attempts) = (at(1 << 40), i64::MAX);
+        }
+        let again = Throttle::default();
+        again.restore(at(0), rows);
+        assert!(waits(&again, at(3599), "192.0.2.1", "ann").is_some());
+        assert_eq!(waits(&again, at(3600), "192.0.2.1", "ann"), None);
+    }
+
+    #[test]
+    fn only_what_matters_is_stored_and_it_goes_when_it_is_forgiven() {
+        let throttle = Throttle::default();
+        for _ in 0..LIMIT / 2 {
+            waits(&throttle, at(0), "192.0.2.1", "ann");
+        }
+        assert!(!throttle.has_changes());
+        waits(&throttle, at(0), "192.0.2.1", "ann");
+        let changes = throttle.take_changes(at(0), 1000);
+        assert_eq!((changes.put.len(), changes.delete.len()), (2, 0));
+        assert!(!throttle.has_changes());
+        throttle.give_back(&changes);
+        assert_eq!(throttle.take_changes(at(0), 1000).put.len(), 2, "a database that was away is told later");
+        throttle.forgive("ann");
+        let changes = throttle.take_changes(at(0), 1000);
+        assert_eq!((changes.put.len(), changes.delete.len()), (0, 1));
+        throttle.forget_old(at(2 * 3600));
+        assert_eq!(throttle.take_changes(at(2 * 3600), 1000).delete.len(), 1, "of the address");
     }
 }

@@ -10,11 +10,11 @@ use super::flags::SettingFlags;
 use super::{Failure, say, small_runtime};
 use crate::access::Actor;
 use crate::audit::{self, Outcome, Subject};
-use crate::auth::{self, NewOwner};
+use crate::auth::{self, Email, NewOwner};
 use crate::config::Config;
 use crate::data_dir;
 use crate::error::ErrorCode;
-use crate::hub::Hub;
+use crate::hub::{App, Hub};
 use crate::installation::{self, Fact};
 use crate::start;
 use crate::workspaces;
@@ -76,6 +76,81 @@ async fn create(config: Config, owner: NewOwner) -> Result<(), Failure> {
             Err(Failure { error: error.into(), code })
         }
     }
+}
+
+/// Whose password is to be replaced.
+#[derive(Debug, Args)]
+pub(super) struct ResetPassword {
+    /// The address that they sign in with
+    #[arg(value_name = "EMAIL")]
+    email: String,
+    /// Read the new password from the first line of standard input instead of making and printing one
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) fn reset_password(command: ResetPassword) -> Result<(), Failure> {
+    let ResetPassword { email, password_stdin, settings } = command;
+    let config = settings.load()?.config;
+    let email = Email::try_from(email).map_err(|problem| anyhow!("EMAIL {problem}"))?;
+    let given = if password_stdin { Some(read_password()?) } else { None };
+    small_runtime()?.block_on(async {
+        let hub = open_beside(config).await?;
+        let password = given.clone().unwrap_or_else(|| auth::random_password(hub.random.as_ref()));
+        let reset = match password.clone().try_into() {
+            Ok(new) => auth::reset_password(&hub, &email, &new).await.map_err(anyhow::Error::from),
+            Err(problem) => Err(anyhow!("the password {problem}")),
+        };
+        close(hub).await?;
+        let (user, ended) = reset?;
+        let sessions =
+            if ended == 1 { "1 session of theirs was".to_owned() } else { format!("{ended} sessions of theirs were") };
+        let line = format!("{} has another password now; {sessions} ended", user.email);
+        match given {
+            Some(_) => say(line),
+            None => say(format_args!("{line}\npassword: {password}\nHand it over and have them change it.")),
+        }
+    })
+}
+
+/// Whose one-time codes are to be turned off.
+#[derive(Debug, Args)]
+pub(super) struct DisableTotp {
+    /// The address that they sign in with
+    #[arg(value_name = "EMAIL")]
+    email: String,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) fn disable_totp(command: DisableTotp) -> Result<(), Failure> {
+    let DisableTotp { email, settings } = command;
+    let config = settings.load()?.config;
+    let email = Email::try_from(email).map_err(|problem| anyhow!("EMAIL {problem}"))?;
+    small_runtime()?.block_on(async {
+        let hub = open_beside(config).await?;
+        let disabled = auth::disable_totp(&hub, &email).await;
+        close(hub).await?;
+        match disabled? {
+            (user, true) => say(format_args!("one-time codes are off for {}; the password is enough now", user.email)),
+            (user, false) => say(format_args!("{} had no one-time codes; nothing was changed", user.email)),
+        }
+    })
+}
+
+/// Opens the installation, perhaps beside a running hub.
+async fn open_beside(config: Config) -> Result<App, Failure> {
+    data_dir::require_own(&config.data_dir)?;
+    Ok(start::open(config).await?)
+}
+
+/// Closes it; a running hub does not hear of records that another process wrote, so they are chained first.
+async fn close(hub: App) -> Result<(), Failure> {
+    let chained = audit::chain(&hub).await;
+    hub.close().await;
+    Ok(chained?)
 }
 
 /// Agents that connect learn of the new key from the old one and trust it from then on.

@@ -68,6 +68,10 @@ enum AdminCommand {
     CreateOwner(admin::CreateOwner),
     /// Put a workspace on a plan: how many servers and members it may have
     SetPlan(plan::SetPlan),
+    /// Give somebody who forgot theirs another password, and end all of their sessions
+    ResetPassword(admin::ResetPassword),
+    /// Turn off the one-time codes of somebody who lost their app and their recovery codes
+    DisableTotp(admin::DisableTotp),
     /// Put a new signing key in the place of the old one, which vouches for it; stop the hub first
     RotateKey(SettingFlags),
 }
@@ -101,6 +105,8 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(flags),
         Command::Config { command: ConfigCommand::Check(flags) } => config::check(flags),
         Command::Admin { command: AdminCommand::CreateOwner(command) } => admin::create_owner(command),
+        Command::Admin { command: AdminCommand::ResetPassword(command) } => admin::reset_password(command),
+        Command::Admin { command: AdminCommand::DisableTotp(command) } => admin::disable_totp(command),
         Command::Admin { command: AdminCommand::RotateKey(flags) } => admin::rotate_key(flags),
         Command::Admin { command: AdminCommand::SetPlan(command) } => plan::set_plan(command),
         Command::Audit { command: AuditCommand::Verify(command) } => audit::verify(*command),

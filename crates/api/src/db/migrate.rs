@@ -62,6 +62,7 @@ pub const MIGRATIONS: &[Step] = steps! {
     11 both "0011_job_batches",
     12 both "0012_server_trust",
     13 both "0013_people",
+    14 both "0014_factors",
     15 both "0015_audit_more",
     16 both "0016_plans",
     101 each "0101_samples",

@@ -42,6 +42,16 @@ async fn sqlite_in(dir: tempfile::TempDir) -> TestDb {
 #[derive(Debug)]
 pub struct Backup(tempfile::TempDir);
 
+impl Backup {
+    /// Everything in its files.
+    #[cfg(test)]
+    #[expect(clippy::disallowed_methods, reason = "the files of a test's own database")]
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let files = self.0.path().read_dir().unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        files.flatten().collect()
+    }
+}
+
 impl TestDb {
     /// Copies the files of a SQLite database while nobody writes to it.
     ///

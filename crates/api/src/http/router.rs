@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorCode};
 use crate::hub::App;
 use crate::{
     api_keys, audit, auth, enrollment, events, gateway, job_batches, jobs, metrics, operators, plans, projects,
-    servers, team,
+    servers, team, workspaces,
 };
 
 /// The whole hub as one service.
@@ -47,4 +47,5 @@ pub(super) fn api() -> OpenApiRouter<App> {
         .merge(projects::routes())
         .merge(servers::routes())
         .merge(team::routes())
+        .merge(workspaces::routes())
 }

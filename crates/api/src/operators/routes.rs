@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::model::KeyView;
-use crate::auth::Person;
+use crate::auth::Oneself;
 use crate::error::{Error, Result};
 use crate::http::extract::{Json, Path, Query};
 use crate::http::page::{Page, PageQuery};
@@ -24,7 +24,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     params(PageQuery),
     responses((status = 200, description = "A page of keys", body = Page<KeyView>))
 )]
-async fn list(State(hub): State<App>, person: Person, Query(page): Query<PageQuery>) -> Result<Json<Page<KeyView>>> {
+async fn list(
+    State(hub): State<App>,
+    Oneself(person): Oneself,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<KeyView>>> {
     Ok(Json(super::list(&hub, &person, page).await?))
 }
 
@@ -46,7 +50,11 @@ struct Form {
     request_body = Form,
     responses((status = 201, description = "The key", body = KeyView))
 )]
-async fn add(State(hub): State<App>, person: Person, Json(form): Json<Form>) -> Result<(StatusCode, Json<KeyView>)> {
+async fn add(
+    State(hub): State<App>,
+    Oneself(person): Oneself,
+    Json(form): Json<Form>,
+) -> Result<(StatusCode, Json<KeyView>)> {
     let key = super::add(&hub, &person, &form.public_key, form.name.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(key.into())))
 }
@@ -57,7 +65,7 @@ async fn add(State(hub): State<App>, person: Person, Json(form): Json<Form>) -> 
     params(("id" = String, Path, description = "The key")),
     responses((status = 204, description = "Removed; 404 when it is none of mine"))
 )]
-async fn remove(State(hub): State<App>, person: Person, Path(id): Path<String>) -> Result<StatusCode> {
+async fn remove(State(hub): State<App>, Oneself(person): Oneself, Path(id): Path<String>) -> Result<StatusCode> {
     let id = id.parse().map_err(|_| Error::not_found("operator key"))?;
     super::remove(&hub, &person, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -40,7 +40,7 @@ pub use task::{start, sweep};
 pub use view::{ServerDetail, ServerView};
 
 use crate::access::verbs::{ServersManage, ServersRead};
-use crate::access::{Actor, Authorized, Node, Place, Scope, Visible};
+use crate::access::{Actor, Authorized, Fresh, Node, Place, Scope, Visible};
 use crate::audit::{self, Outcome, Subject};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -224,7 +224,7 @@ async fn check_move(unit: &mut Unit<'_>, actor: &Actor, server: &Server, to: Opt
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn revoke(hub: &Hub, server: Authorized<Server, ServersManage>) -> Result<Server> {
+pub async fn revoke(hub: &Hub, server: Authorized<Server, Fresh<ServersManage>>) -> Result<Server> {
     let (actor, server) = (server.actor, server.resource);
     let mut unit = hub.begin().await?;
     if store::revoke(&mut unit.conn(), server.id, hub.now()).await? == 0 {
@@ -248,7 +248,7 @@ pub async fn revoke(hub: &Hub, server: Authorized<Server, ServersManage>) -> Res
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn remove(hub: &Hub, server: Authorized<Server, ServersManage>) -> Result<()> {
+pub async fn remove(hub: &Hub, server: Authorized<Server, Fresh<ServersManage>>) -> Result<()> {
     let (actor, server) = (server.actor, server.resource);
     let mut unit = hub.begin().await?;
     jobs::agent::server_removed(hub, &mut unit, server.id).await?;

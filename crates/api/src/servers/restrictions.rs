@@ -15,8 +15,8 @@ use serde_json::json;
 use super::facts::{OperatorKeyFacts, PolicyFacts};
 use super::model::Server;
 use super::{reload, store, subject, view};
-use crate::access::Authorized;
 use crate::access::verbs::ServersManage;
+use crate::access::{Authorized, Fresh};
 use crate::audit::Outcome;
 use crate::db::Conn;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ const MAX_ENTRY: usize = 200;
 ///
 /// # Errors
 /// 422 when the rules cannot be meant, or they cannot be stored.
-pub(super) async fn set(app: &App, server: Authorized<Server, ServersManage>, rules: Rules) -> Result<Server> {
+pub(super) async fn set(app: &App, server: Authorized<Server, Fresh<ServersManage>>, rules: Rules) -> Result<Server> {
     check(&rules)?;
     let (actor, server) = (server.actor, server.resource);
     let mut unit = app.begin().await?;

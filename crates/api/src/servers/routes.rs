@@ -19,7 +19,7 @@ use super::model::{Labels, Name, Server, Status};
 use super::view::{ServerDetail, ServerView};
 use super::{Listing, Patch};
 use crate::access::verbs::{ServersManage, ServersRead};
-use crate::access::{Authorized, Visible};
+use crate::access::{Authorized, Fresh, Visible};
 use crate::error::{Error, Result};
 use crate::http::etag::{self, IfMatch};
 use crate::http::extract::{CommaList, Json, Query};
@@ -204,7 +204,7 @@ async fn update(
     params(("id" = String, Path, description = "The server")),
     responses((status = 204, description = "It is gone")),
 )]
-async fn delete(State(hub): State<App>, server: Authorized<Server, ServersManage>) -> Result<StatusCode> {
+async fn delete(State(hub): State<App>, server: Authorized<Server, Fresh<ServersManage>>) -> Result<StatusCode> {
     super::remove(&hub, server).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -220,7 +220,7 @@ async fn delete(State(hub): State<App>, server: Authorized<Server, ServersManage
     params(("id" = String, Path, description = "The server")),
     responses((status = 200, description = "The server", body = ServerView)),
 )]
-async fn revoke(State(hub): State<App>, server: Authorized<Server, ServersManage>) -> Result<Json<ServerView>> {
+async fn revoke(State(hub): State<App>, server: Authorized<Server, Fresh<ServersManage>>) -> Result<Json<ServerView>> {
     let server = super::revoke(&hub, server).await?;
     Ok(Json(ServerView::new(&hub, &server)))
 }
@@ -261,7 +261,7 @@ async fn rotate_token(
 )]
 async fn restrict(
     State(hub): State<App>,
-    server: Authorized<Server, ServersManage>,
+    server: Authorized<Server, Fresh<ServersManage>>,
     Json(rules): Json<Rules>,
 ) -> Result<Json<ServerView>> {
     let server = super::restrictions::set(&hub, server, rules).await?;

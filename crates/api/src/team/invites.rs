@@ -12,7 +12,7 @@ use super::{grants, members, store};
 use crate::access::verbs::{MembersManage, MembersRead};
 use crate::access::{self, Actor, Authorized, Node, RequestOrigin, Workspace};
 use crate::audit::{self, Outcome, Subject};
-use crate::auth::{self, Email, Password, PersonName};
+use crate::auth::{self, Email};
 use crate::db::DbError;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::page::{Page, PageQuery, cut};
@@ -145,10 +145,7 @@ pub(super) async fn look_up(hub: &Hub, origin: &RequestOrigin, token: &str) -> R
 #[derive(Debug)]
 pub(super) struct Acceptance {
     pub(super) token: String,
-    /// Of the account; for a new one, it becomes its password.
-    pub(super) password: Password,
-    /// For a new account.
-    pub(super) name: Option<PersonName>,
+    pub(super) proof: auth::Proof,
 }
 
 /// Makes the invited a member and signs them in. Of many at once, one gets the invitation.
@@ -156,7 +153,7 @@ pub(super) async fn accept(hub: &Hub, origin: RequestOrigin, acceptance: Accepta
     let invite = find(hub, &origin, &acceptance.token).await?;
     let email = Email::try_from(invite.email.clone()).map_err(Error::internal)?;
     let (granted, scope) = invite.columns.clone().read().ok_or_else(gone)?;
-    let invited = auth::prove(hub, &origin, &email, &acceptance.password, acceptance.name).await?;
+    let invited = auth::prove(hub, &origin, &email, acceptance.proof).await?;
     let mut unit = hub.begin().await?;
     // The rights are the inviter's: who lost them meanwhile invites nobody.
     let inviter = access::rights_of(&mut unit.conn(), invite.workspace_id, invite.invited_by).await?;

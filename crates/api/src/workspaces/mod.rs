@@ -1,16 +1,32 @@
 //! Tenants: everything but people belongs to exactly one.
 
 mod model;
+mod routes;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use model::{Workspace, WorkspaceName};
 
 use protocol::{UserId, WorkspaceId};
+use serde_json::{Map, Value, json};
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::access::verbs::WorkspaceManage;
+use crate::access::{Authorized, Workspace as Acting};
+use crate::audit::{Outcome, Subject};
+use crate::auth::{self, Person};
 use crate::db::{Conn, DbError};
 use crate::error::{Error, Result};
-use crate::hub::Hub;
+use crate::http::etag::{self, IfMatch};
+use crate::hub::{App, Hub};
 use crate::team;
+use model::{Patch, WorkspaceView};
+
+/// The routes of this slice.
+pub fn routes() -> OpenApiRouter<App> {
+    routes::routes()
+}
 
 /// Makes a workspace with its first member, its owner. The caller owns the transaction and the audit record.
 ///
@@ -46,4 +62,59 @@ pub async fn name(conn: &mut Conn<'_>, id: WorkspaceId) -> Result<WorkspaceName>
 /// When the database cannot be read.
 pub async fn home(conn: &mut Conn<'_>) -> Result<Option<WorkspaceId>, DbError> {
     store::oldest(conn).await
+}
+
+/// The workspace that somebody acts in, for whoever is a member.
+async fn current(hub: &Hub, person: &Person) -> Result<WorkspaceView> {
+    let mut database = hub.db.read().await?;
+    load(&mut database.conn(), person.actor.workspace_id).await
+}
+
+async fn update(
+    hub: &Hub,
+    workspace: Authorized<Acting, WorkspaceManage>,
+    patch: Patch,
+    if_match: IfMatch,
+) -> Result<WorkspaceView> {
+    let Authorized { actor, resource: workspace, .. } = workspace;
+    let mut unit = hub.begin().await?;
+    let before = load(&mut unit.conn(), workspace.id).await?;
+    if_match.check(before.version)?;
+    let name = patch.name.unwrap_or_else(|| before.name.clone());
+    let require_totp = patch.require_totp.unwrap_or(before.require_totp);
+    let mut details = Map::new();
+    if name != before.name {
+        details.insert("name".to_owned(), json!({ "from": before.name, "to": name }));
+    }
+    if require_totp != before.require_totp {
+        details.insert("require_totp".to_owned(), json!(require_totp));
+    }
+    if details.is_empty() {
+        return Ok(before);
+    }
+    if require_totp && !before.require_totp {
+        demand_totp(&mut unit.conn(), actor.user_id()).await?;
+    }
+    if !store::update(&mut unit.conn(), &before, name, require_totp).await? {
+        return Err(etag::stale());
+    }
+    let subject = Subject::new("workspace", &before.id, before.name.as_str());
+    unit.audit(&actor, "workspace.update", subject, Outcome::Ok, Value::Object(details)).await?;
+    let after = load(&mut unit.conn(), workspace.id).await?;
+    unit.commit().await?;
+    // Streams of members who must turn one-time codes on end now.
+    hub.http.recheck_streams();
+    Ok(after)
+}
+
+/// Whoever requires one-time codes of others must not lock themself out.
+async fn demand_totp(conn: &mut Conn<'_>, user: Option<UserId>) -> Result<()> {
+    match user {
+        Some(user) if auth::has_totp(conn, user).await? => Ok(()),
+        _ => Err(Error::conflict("turn one-time codes on for your own account first, then require them of others")),
+    }
+}
+
+async fn load(conn: &mut Conn<'_>, id: WorkspaceId) -> Result<WorkspaceView> {
+    store::with_rules(conn, id).await?.ok_or_else(|| Error::not_found("workspace"))
 }

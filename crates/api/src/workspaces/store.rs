@@ -2,7 +2,7 @@
 
 use protocol::{UserId, WorkspaceId};
 
-use super::model::Workspace;
+use super::model::{Workspace, WorkspaceName, WorkspaceView};
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError};
 use crate::sql;
@@ -19,6 +19,33 @@ pub(super) async fn insert(conn: &mut Conn<'_>, workspace: &Workspace, at: Times
 
 pub(super) async fn by_id(conn: &mut Conn<'_>, id: WorkspaceId) -> Result<Option<Workspace>, DbError> {
     conn.query(sql!("select id, name from workspaces where id = $1")).bind(id.to_string()).fetch_optional().await
+}
+
+pub(super) async fn with_rules(conn: &mut Conn<'_>, id: WorkspaceId) -> Result<Option<WorkspaceView>, DbError> {
+    conn.query(sql!("select id, name, require_totp, created_at, version from workspaces where id = $1"))
+        .bind(id.to_string())
+        .fetch_optional()
+        .await
+}
+
+/// Changes a workspace that is still at the version of `before`; false when it is not.
+pub(super) async fn update(
+    conn: &mut Conn<'_>,
+    before: &WorkspaceView,
+    name: WorkspaceName,
+    require_totp: bool,
+) -> Result<bool, DbError> {
+    let changed = conn
+        .query(sql!(
+            "update workspaces set name = $1, require_totp = $2, version = version + 1 where id = $3 and version = $4"
+        ))
+        .bind(name)
+        .bind(require_totp)
+        .bind(before.id.to_string())
+        .bind(before.version)
+        .execute()
+        .await?;
+    Ok(changed > 0)
 }
 
 pub(super) async fn of_user(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<Workspace>, DbError> {

@@ -1,6 +1,7 @@
 //! Everybody who may come, and two workspaces full of things that they may come for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use protocol::{ServerId, UserId, WorkspaceId};
 use serde_json::{Value, json};
@@ -81,6 +82,8 @@ pub(super) struct World {
     foreign: WorkspaceId,
     project: String,
     held: ServerId,
+    /// When [`World::verify_everybody`] last did.
+    verified_at: AtomicI64,
 }
 
 impl World {
@@ -93,7 +96,7 @@ impl World {
         let project = owner.post("/v1/projects", json!({ "name": "Shop" })).await.json();
         let project = project["id"].as_str().unwrap().to_owned();
         let held = add_server(&hub.hub, workspace, "held").await.server_id;
-        let world = Self { hub, owner, stranger, workspace, foreign, project, held };
+        let world = Self { hub, owner, stranger, workspace, foreign, project, held, verified_at: AtomicI64::new(0) };
         world.put_into_project(held).await;
         world
     }
@@ -152,6 +155,7 @@ impl World {
             .hub
             .member(&self.owner, "nobody@example.org", json!({ "role": "viewer" }), self.scope(Reach::Workspace))
             .await;
+        self.verify_everybody().await;
         let id = user_of(&client).await;
         let path = format!("/v1/team/members/{id}/grants");
         assert_eq!(self.owner.put(&path, json!({ "grants": [] })).await.status, 200);
@@ -173,11 +177,24 @@ impl World {
         people
     }
 
+    /// Everybody has just said again who they are: making people takes time, and this is about what they hold.
+    pub(super) async fn verify_everybody(&self) {
+        let now = self.hub.hub.now().as_ms();
+        if self.verified_at.swap(now, Ordering::Relaxed) == now {
+            return;
+        }
+        let mut tx = self.hub.hub.db.write().await.unwrap();
+        let text = format!("update sessions set verified_at = {now}");
+        tx.conn().query_built(text).execute().await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// A thing of this kind at that place, as if it had been there; its id, and `None` where the kind cannot lie there.
     pub(super) async fn make(&self, kind: Kind, target: Target) -> Option<String> {
         if target == Target::Unknown {
             return Some("01890000-0000-7000-8000-000000000000".to_owned());
         }
+        self.verify_everybody().await;
         let client = if target == Target::Foreign { &self.stranger } else { &self.owner };
         let made = match kind {
             Kind::Server => return Some(self.server(target).await.to_string()),
@@ -220,6 +237,7 @@ impl World {
                 let email = format!("m{}@example.org", self.hub.hub.ids.uuid());
                 let scope = json!({ "type": "workspace" });
                 let member = self.hub.member(client, &email, json!({ "role": "customer" }), scope).await;
+                self.verify_everybody().await;
                 return Some(user_of(&member).await.to_string());
             }
             Kind::Role => {

@@ -3,7 +3,7 @@
 use Node::{
     ApiKeysCreate, ApiKeysManage, AuditRead, AuditRedact, EventsRead, HubManage, JobsCancel, JobsRead, MembersManage,
     MembersRead, ProjectsManage, ProjectsRead, RolesManage, ServersEnroll, ServersExec, ServersManage, ServersRead,
-    WorkspaceClose,
+    WorkspaceClose, WorkspaceManage,
 };
 
 use crate::access::Node;
@@ -63,7 +63,9 @@ impl Kind {
 
 pub(super) const TABLE: &[(&str, Needs)] = &[
     ("DELETE /v1/account/operator-keys/{id}", Needs::Own),
+    ("DELETE /v1/account/sessions", Needs::Session),
     ("DELETE /v1/account/sessions/{id}", Needs::Own),
+    ("DELETE /v1/account/totp", Needs::Session),
     ("DELETE /v1/api-keys/{id}", Needs::OnOrOwn(Kind::ApiKey, ApiKeysManage)),
     ("DELETE /v1/projects/{id}", Needs::On(Kind::Project, ProjectsManage)),
     ("DELETE /v1/servers/install-tokens/{id}", Needs::On(Kind::InstallToken, ServersEnroll)),
@@ -80,6 +82,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/agent", Needs::Agent),
     ("GET /v1/agent/binary/{target}", Needs::Public),
     ("GET /v1/api-keys", Needs::Session),
+    ("GET /v1/account/totp", Needs::Session),
     ("GET /v1/audit", Needs::Somewhere(AuditRead)),
     ("GET /v1/audit/export", Needs::Workspace(AuditRead)),
     ("GET /v1/audit/verify", Needs::Workspace(AuditRead)),
@@ -110,18 +113,26 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/team/roles", Needs::Workspace(MembersRead)),
     ("GET /v1/team/roles/{id}", Needs::On(Kind::Role, MembersRead)),
     ("GET /v1/workspaces", Needs::Workspace(HubManage)),
+    ("GET /v1/workspace", Needs::Session),
+    ("PATCH /v1/account", Needs::Session),
     ("PATCH /v1/auth/session", Needs::Session),
     ("PATCH /v1/projects/{id}", Needs::On(Kind::Project, ProjectsManage)),
     ("PATCH /v1/servers/{id}", Needs::On(Kind::Server, ServersManage)),
     ("PATCH /v1/team/roles/{id}", Needs::On(Kind::Role, RolesManage)),
+    ("PATCH /v1/workspace", Needs::Workspace(WorkspaceManage)),
+    ("POST /v1/account/email", Needs::Session),
     ("POST /v1/account/operator-keys", Needs::Session),
     ("POST /v1/account/password", Needs::Session),
+    ("POST /v1/account/totp", Needs::Session),
+    ("POST /v1/account/totp/confirm", Needs::Session),
+    ("POST /v1/account/totp/recovery-codes", Needs::Session),
     ("POST /v1/agent/register", Needs::Public),
     ("POST /v1/api-keys", Needs::Somewhere(ApiKeysCreate)),
     ("POST /v1/api-keys/{id}/rotate", Needs::OnOrOwn(Kind::ApiKey, ApiKeysManage)),
     ("POST /v1/audit/{id}/redact", Needs::On(Kind::AuditRecord, AuditRedact)),
     ("POST /v1/auth/login", Needs::Public),
     ("POST /v1/auth/logout", Needs::Session),
+    ("POST /v1/auth/step-up", Needs::Session),
     ("POST /v1/invites/accept", Needs::Public),
     ("POST /v1/invites/look-up", Needs::Public),
     ("POST /v1/job-batches", Needs::Somewhere(ServersExec)),

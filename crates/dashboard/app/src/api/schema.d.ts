@@ -81,6 +81,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change my name */
+        patch: operations["account_update"];
+        trace?: never;
+    };
+    "/v1/account/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change the address that I sign in with; my other sessions end */
+        post: operations["account_email_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/account/operator-keys": {
         parameters: {
             query?: never;
@@ -147,7 +181,8 @@ export interface paths {
         get: operations["account_sessions_list"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** End all of my sessions but this one */
+        delete: operations["account_sessions_revoke_others"];
         options?: never;
         head?: never;
         patch?: never;
@@ -165,6 +200,69 @@ export interface paths {
         post?: never;
         /** End one of my sessions */
         delete: operations["account_sessions_revoke"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How one-time codes stand on my account */
+        get: operations["account_totp_get"];
+        put?: never;
+        /**
+         * Make a secret for my authenticator app
+         * @description It is shown once. Nothing asks for its codes until one of them was confirmed; starting again makes another secret.
+         *     409 when one-time codes are on already.
+         */
+        post: operations["account_totp_start"];
+        /** Turn one-time codes off */
+        delete: operations["account_totp_disable"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Turn one-time codes on
+         * @description From now on signing in asks for a code. The answer holds recovery codes, shown this once.
+         */
+        post: operations["account_totp_confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/totp/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make other recovery codes
+         * @description Those of before are worth nothing then.
+         */
+        post: operations["account_totp_recovery_codes"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -306,28 +404,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/audit/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The log of the workspace as a file, oldest first
-         * @description As JSON lines it ends with the hub's signature, and `roadstead audit verify FILE` checks it without a hub. Without filters it
-         *     holds the whole chain of the installation: records of other workspaces stand in it as digests that say nothing of them.
-         *     As CSV it is for spreadsheets; cells that would be formulas begin with an apostrophe. Each export is itself recorded.
-         */
-        get: operations["audit_export"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/audit/verify": {
         parameters: {
             query?: never;
@@ -345,28 +421,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/audit/{id}/redact": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Remove personal data from a record
-         * @description Names, address, user agent and details are removed for good, with the means to guess them. What was done to what, when
-         *     and by which id stays, and so does the chain. The redaction is recorded. Records that a version before redactions
-         *     wrote cannot be redacted: 409.
-         */
-        post: operations["audit_redact"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/auth/login": {
         parameters: {
             query?: never;
@@ -376,7 +430,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in with e-mail and password */
+        /**
+         * Sign in with e-mail and password
+         * @description 401 `totp_required`: they were right, and a one-time code is needed as well.
+         */
         post: operations["auth_login"];
         delete?: never;
         options?: never;
@@ -417,6 +474,26 @@ export interface paths {
         head?: never;
         /** Act in another of my workspaces */
         patch: operations["auth_session_update"];
+        trace?: never;
+    };
+    "/v1/auth/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prove again that this session is mine
+         * @description What gives or takes power wants the password of the last ten minutes, and answers 403 `step_up_required` otherwise.
+         */
+        post: operations["auth_step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/events": {
@@ -766,23 +843,6 @@ export interface paths {
         };
         /** GET /v1/openapi.json */
         get: operations["openapi_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/plan": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The plan of my workspace, and how much of it is used */
-        get: operations["plan_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1207,44 +1267,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/workspaces": {
+    "/v1/workspace": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /**
-         * Every workspace of this hub with its plan, oldest first
-         * @description For whoever runs the hub: needs `hub.manage` in its first workspace.
-         */
-        get: operations["workspaces_list"];
+        /** Look at the workspace and its rules */
+        get: operations["workspace_get"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/workspaces/{id}/plan": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
         /**
-         * Put a workspace on a plan
-         * @description A limit below what there is refuses what is new and takes nothing away. Needs `hub.manage` in the hub's first workspace.
+         * Rename the workspace, or change its rules
+         * @description While one-time codes are required, members without them get 403 `totp_enrollment_required` on everything but their own
+         *     account, and their API keys do as well.
          */
-        put: operations["plan_set"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
+        patch: operations["workspace_update"];
         trace?: never;
     };
 }
@@ -1257,6 +1299,10 @@ export interface components {
             password: components["schemas"]["Password"];
             /** @description What the invitation's link ends with. */
             token: string;
+            totp?: components["schemas"]["OneTimeCode"] | null;
+        };
+        AccountPatch: {
+            name?: components["schemas"]["PersonName"] | null;
         };
         /** @description A session as its owner sees it. */
         AccountSession: {
@@ -1377,14 +1423,8 @@ export interface components {
             id: string;
             /** @description Where the request came from; empty when the hub itself acted. */
             ip: string;
-            /**
-             * Format: int64
-             * @description Its place in the chain of the whole installation; null until the record is chained.
-             */
-            position: number | null;
             /** @description Hash of the record before; null until the record is chained, within a second. */
             prev_hash: string | null;
-            redacted_at: components["schemas"]["Timestamp"] | null;
             request_id: string;
             result: components["schemas"]["AuditResult"];
             /**
@@ -1394,11 +1434,6 @@ export interface components {
             server_id: string | null;
             subject: components["schemas"]["AuditParty"];
             user_agent: string;
-        };
-        /** @description Why something is taken out of the log. */
-        AuditRedactForm: {
-            /** @description One line of at most 500 characters, which is recorded; it must not repeat what is to be removed. */
-            reason: string;
         };
         /**
          * @description How it went.
@@ -1413,11 +1448,6 @@ export interface components {
              */
             broken_at: number | null;
             /**
-             * Format: uuid
-             * @description The record there; null when there is none.
-             */
-            broken_id: string | null;
-            /**
              * Format: int64
              * @description Records checked.
              */
@@ -1426,16 +1456,6 @@ export interface components {
             ok: boolean;
             /** @description What is wrong, for people; null when nothing is. */
             problem: string | null;
-            /**
-             * Format: int64
-             * @description Those of them that were redacted.
-             */
-            redacted: number;
-            /**
-             * Format: int64
-             * @description Where the chain goes on after old records were removed: the last position that is gone, 0 when none is.
-             */
-            removed_up_to: number;
         };
         /**
          * @description A role that every workspace has.
@@ -1447,6 +1467,10 @@ export interface components {
             meaning: string;
             permissions: components["schemas"]["NodeSet"];
             role: components["schemas"]["BuiltInRole"];
+        };
+        ConfirmForm: {
+            /** @description What the app shows. */
+            code: components["schemas"]["OneTimeCode"];
         };
         /** @description Processors. */
         CpuDetail: {
@@ -1466,6 +1490,8 @@ export interface components {
         CurrentSession: components["schemas"]["SignedIn"] & {
             /** @description When the session ends unless it is used before. */
             expires_at: components["schemas"]["Timestamp"];
+            /** @description Until when nothing dangerous asks for the password again; may be past. */
+            verified_until: components["schemas"]["Timestamp"];
         };
         Cursor: string;
         /**
@@ -1473,9 +1499,14 @@ export interface components {
          * @description An e-mail address. Never logged.
          */
         Email: string;
+        EmailForm: {
+            /** @description The new address, in plain letters. */
+            email: components["schemas"]["Email"];
+            /** @description As it is now. */
+            password: components["schemas"]["Password"];
+        };
         /** @description Every error of the API. */
         ErrorBody: {
-            /** @description What went wrong. */
             error: components["schemas"]["ErrorDetail"];
         };
         /** @description What went wrong. */
@@ -1508,8 +1539,6 @@ export interface components {
             /** @description User to run as; root when absent. */
             user?: string | null;
         };
-        /** @description Words for features, such as `white_label`. */
-        Features: string[];
         /** @description One mounted device. */
         Filesystem: {
             /** @description Type, e.g. `ext4`. */
@@ -2200,6 +2229,7 @@ export interface components {
         LoginForm: {
             email: components["schemas"]["Email"];
             password: components["schemas"]["Password"];
+            totp?: components["schemas"]["OneTimeCode"] | null;
         };
         LookUpForm: {
             /** @description What the invitation's link ends with. */
@@ -2312,6 +2342,8 @@ export interface components {
         NewPassword: string;
         /** @description Several nodes. Written as a list of names. */
         NodeSet: string[];
+        /** @description A one-time code as somebody sends it: of any shape, but bounded. Never printed. */
+        OneTimeCode: string;
         /** @description A registered key as its owner sees it. */
         OperatorKey: {
             created_at: components["schemas"]["Timestamp"];
@@ -2396,14 +2428,8 @@ export interface components {
                 id: string;
                 /** @description Where the request came from; empty when the hub itself acted. */
                 ip: string;
-                /**
-                 * Format: int64
-                 * @description Its place in the chain of the whole installation; null until the record is chained.
-                 */
-                position: number | null;
                 /** @description Hash of the record before; null until the record is chained, within a second. */
                 prev_hash: string | null;
-                redacted_at: components["schemas"]["Timestamp"] | null;
                 request_id: string;
                 result: components["schemas"]["AuditResult"];
                 /**
@@ -2641,18 +2667,6 @@ export interface components {
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
-        /** @description One page of a list. */
-        Page_Tenant: {
-            /** @description The items. */
-            data: {
-                created_at: components["schemas"]["Timestamp"];
-                /** Format: uuid */
-                id: string;
-                name: components["schemas"]["WorkspaceName"];
-                plan: components["schemas"]["Plan"];
-            }[];
-            next_cursor: components["schemas"]["Cursor"] | null;
-        };
         /**
          * Format: password
          * @description A password as somebody signing in sends it: of any shape, but bounded, since hashing costs.
@@ -2670,56 +2684,6 @@ export interface components {
         };
         /** @description What a person is called: one line of 1 to 80 characters. */
         PersonName: string;
-        /** @description A plan as the API shows it. */
-        Plan: {
-            features: components["schemas"]["Features"];
-            limits: components["schemas"]["PlanLimits"];
-            name: components["schemas"]["PlanName"];
-            used: components["schemas"]["PlanUsed"];
-            /**
-             * Format: int64
-             * @description 0 when nobody ever set one.
-             */
-            version: number;
-        };
-        PlanForm: {
-            /** @description What the workspace may use beyond the ordinary. */
-            features?: components["schemas"]["Features"];
-            /** @description How much of what; what is not given is unlimited. */
-            limits: components["schemas"]["PlanLimits"];
-            /** @description What it is called. */
-            name: components["schemas"]["PlanName"];
-        };
-        /** @description How much of what; what is not given is unlimited. */
-        PlanLimits: {
-            /**
-             * Format: int32
-             * @description Members, and people who are invited.
-             * @default null
-             */
-            members: number | null;
-            /**
-             * Format: int32
-             * @description Servers that are enrolled.
-             * @default null
-             */
-            servers: number | null;
-        };
-        /** @description One line of 1 to 40 characters. */
-        PlanName: string;
-        /** @description How much there is. */
-        PlanUsed: {
-            /**
-             * Format: int64
-             * @description Members, and people who are invited.
-             */
-            members: number;
-            /**
-             * Format: int64
-             * @description Servers that are enrolled.
-             */
-            servers: number;
-        };
         /** @description What the host's own policy lets the hub do. The host decides by the policy itself, never by this summary. */
         Policy: {
             /** @description Kinds refused although their tier is allowed. */
@@ -2787,6 +2751,11 @@ export interface components {
         };
         /** @description One line of 1 to 80 characters. */
         ProjectName: string;
+        ProofForm: {
+            password: components["schemas"]["Password"];
+            /** @description That of the app; to turn one-time codes off, a recovery code as well. */
+            totp: components["schemas"]["OneTimeCode"];
+        };
         /** @description What the hub needs to work. */
         Readiness: {
             /** @description Changes reach followers. Always true: the bus is a part of this process. */
@@ -2797,6 +2766,11 @@ export interface components {
             history: boolean;
             /** @description `ready` */
             status: string;
+        };
+        /** @description Recovery codes, shown this once. */
+        RecoveryCodes: {
+            /** @description Each lets its owner in once without the app. */
+            recovery_codes: string[];
         };
         /** @description What an agent registers with. */
         RegisterRequest: {
@@ -3004,6 +2978,8 @@ export interface components {
             grants: components["schemas"]["Held"][];
             /** @description What may be done there, if only to one thing. */
             permissions: components["schemas"]["NodeSet"];
+            /** @description The workspace requires one-time codes: nothing may be done there until they are on for the account. */
+            totp_enrollment_required: boolean;
             user: components["schemas"]["User"];
             /**
              * Format: uuid
@@ -3024,6 +3000,17 @@ export interface components {
              * @description Seconds between two points.
              */
             step_s: number;
+        };
+        StartForm: {
+            password: components["schemas"]["Password"];
+        };
+        StepUpForm: {
+            password: components["schemas"]["Password"];
+            totp?: components["schemas"]["OneTimeCode"] | null;
+        };
+        SteppedUp: {
+            /** @description Until when nothing dangerous asks again. */
+            verified_until: components["schemas"]["Timestamp"];
         };
         /** @description What `data:` of an event holds. `event:` repeats `type`, `id:` repeats `id`. */
         StreamEvent: {
@@ -3050,14 +3037,6 @@ export interface components {
          * @enum {string}
          */
         Target: "x86_64-linux" | "aarch64-linux";
-        /** @description A workspace with its plan. */
-        Tenant: {
-            created_at: components["schemas"]["Timestamp"];
-            /** Format: uuid */
-            id: string;
-            name: components["schemas"]["WorkspaceName"];
-            plan: components["schemas"]["Plan"];
-        };
         /**
          * @description How much power over a host a kind of job takes, for the API's document: the wire crate knows nothing of it.
          * @enum {string}
@@ -3098,6 +3077,24 @@ export interface components {
              */
             suspect: number;
         };
+        /** @description A secret that waits for its first code. */
+        TotpStarted: {
+            /** @description For a QR code that an authenticator app reads. */
+            otpauth_url: string;
+            /** @description For typing into an authenticator app. */
+            secret: string;
+        };
+        /** @description How one-time codes stand on an account. */
+        TotpState: {
+            /** @description Whether signing in asks for a code. */
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description Recovery codes that were not used yet.
+             */
+            recovery_codes_left: number;
+            since: components["schemas"]["Timestamp"] | null;
+        };
         TransferForm: {
             /** @description Of whoever hands it on. */
             password: components["schemas"]["Password"];
@@ -3132,8 +3129,26 @@ export interface components {
              */
             ttl_s?: number | null;
         };
+        /** @description A tenant with its rules. */
+        Workspace: {
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            /** @description What people call it. */
+            name: components["schemas"]["WorkspaceName"];
+            /** @description Whether members must have one-time codes on their accounts to act in it. */
+            require_totp: boolean;
+            /** Format: int64 */
+            version: number;
+        };
         /** @description One line of 1 to 80 characters. */
         WorkspaceName: string;
+        /** @description What of a workspace is to be changed. */
+        WorkspacePatch: {
+            name?: components["schemas"]["WorkspaceName"] | null;
+            /** @description Whether members must have one-time codes on their accounts to act in it. Whoever turns this on must have them. */
+            require_totp?: boolean | null;
+        };
         /** @description A tenant. */
         WorkspaceRef: {
             /**
@@ -3181,11 +3196,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            400: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     installer_get: {
@@ -3206,11 +3217,7 @@ export interface operations {
                     "text/x-shellscript": string;
                 };
             };
-            400: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     health_metrics: {
@@ -3231,11 +3238,7 @@ export interface operations {
                     "application/openmetrics-text": string;
                 };
             };
-            400: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     health_ready: {
@@ -3256,11 +3259,57 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
-            400: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
+        };
+    };
+    account_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountPatch"];
+            };
+        };
+        responses: {
+            /** @description The person */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_email_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmailForm"];
+            };
+        };
+        responses: {
+            /** @description The person */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Error"];
         };
     };
     operator_keys_list: {
@@ -3286,13 +3335,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_OperatorKey"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     operator_keys_create: {
@@ -3317,17 +3360,7 @@ export interface operations {
                     "application/json": components["schemas"]["OperatorKey"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     operator_keys_delete: {
@@ -3349,15 +3382,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     account_password_change: {
@@ -3380,17 +3405,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     account_sessions_list: {
@@ -3416,13 +3431,26 @@ export interface operations {
                     "application/json": components["schemas"]["Page_AccountSession"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
+        };
+    };
+    account_sessions_revoke_others: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
         };
     };
     account_sessions_revoke: {
@@ -3444,15 +3472,126 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether they are on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpState"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartForm"];
+            };
+        };
+        responses: {
+            /** @description The secret, for typing and as a QR code's text */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpStarted"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_disable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofForm"];
+            };
+        };
+        responses: {
+            /** @description They are off, and the recovery codes are worth nothing */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmForm"];
+            };
+        };
+        responses: {
+            /** @description They are on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    account_totp_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofForm"];
+            };
+        };
+        responses: {
+            /** @description The new ones, shown this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            default: components["responses"]["Error"];
         };
     };
     agent_connect: {
@@ -3485,10 +3624,6 @@ export interface operations {
                 };
                 content?: never;
             };
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
             /** @description Too many agents connect at this moment. */
             503: {
                 headers: {
@@ -3496,6 +3631,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            default: components["responses"]["Error"];
         };
     };
     agent_binary_get: {
@@ -3519,12 +3655,7 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
-            400: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     agent_register: {
@@ -3549,34 +3680,7 @@ export interface operations {
                     "application/json": components["schemas"]["RegisterResponse"];
                 };
             };
-            400: components["responses"]["Error"];
-            /** @description The install token is unknown */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            /** @description The install token was used or has expired */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     api_keys_list: {
@@ -3602,13 +3706,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_ApiKey"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     api_keys_create: {
@@ -3633,17 +3731,7 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyCreated"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     api_keys_delete: {
@@ -3665,15 +3753,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     api_keys_rotate: {
@@ -3697,15 +3777,7 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyCreated"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     audit_list: {
@@ -3723,14 +3795,6 @@ export interface operations {
                 subject_id?: string;
                 /** @description Only what was done to this server or to something on it. */
                 server_id?: string;
-                /** @description Only what went so. */
-                result?: components["schemas"]["AuditResult"];
-                /** @description Only from this moment on. */
-                from?: components["schemas"]["Timestamp"];
-                /** @description Only before this moment. */
-                to?: components["schemas"]["Timestamp"];
-                /** @description A text in the name of the actor, of the subject or of the action, at most 100 characters; case does not matter. */
-                q?: string;
             };
             header?: never;
             path?: never;
@@ -3745,53 +3809,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AuditRecord"];
-                };
-            };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
-        };
-    };
-    audit_export: {
-        parameters: {
-            query?: {
-                /** @description How it is written; `jsonl` unless told. */
-                format?: "jsonl" | "csv";
-                /** @description Only this action, e.g. `server.revoke`. */
-                action?: string;
-                /** @description Only what this user or agent did. */
-                actor_id?: string;
-                /** @description Only what was done to this thing. */
-                subject_id?: string;
-                /** @description Only what was done to this server or to something on it. */
-                server_id?: string;
-                /** @description Only what went so. */
-                result?: components["schemas"]["AuditResult"];
-                /** @description Only from this moment on. */
-                from?: components["schemas"]["Timestamp"];
-                /** @description Only before this moment. */
-                to?: components["schemas"]["Timestamp"];
-                /** @description A text in the name of the actor, of the subject or of the action, at most 100 characters; case does not matter. */
-                q?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The log */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": string;
-                    "text/csv": string;
                 };
             };
             default: components["responses"]["Error"];
@@ -3813,40 +3830,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditVerification"];
-                };
-            };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
-        };
-    };
-    audit_redact: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The record */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AuditRedactForm"];
-            };
-        };
-        responses: {
-            /** @description What is left of the record */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditRecord"];
                 };
             };
             default: components["responses"]["Error"];
@@ -3874,25 +3857,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            400: components["responses"]["Error"];
-            /** @description E-mail and password do not match */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     auth_logout: {
@@ -3911,14 +3876,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     auth_session: {
@@ -3939,13 +3897,7 @@ export interface operations {
                     "application/json": components["schemas"]["CurrentSession"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     auth_session_update: {
@@ -3961,33 +3913,39 @@ export interface operations {
             };
         };
         responses: {
-            /** @description From now on this session acts there */
+            /** @description From now on this session acts there; 404 when I am no member */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            /** @description I am no member there */
-            404: {
+            default: components["responses"]["Error"];
+        };
+    };
+    auth_step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepUpForm"];
+            };
+        };
+        responses: {
+            /** @description Proved; repeat what was refused */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorBody"];
+                    "application/json": components["schemas"]["SteppedUp"];
                 };
             };
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     events_follow: {
@@ -4011,13 +3969,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["StreamEvent"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     invites_accept: {
@@ -4042,34 +3994,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            400: components["responses"]["Error"];
-            /** @description The password is not that of the account */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            /** @description It was used, withdrawn or has expired */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     invites_look_up: {
@@ -4094,25 +4019,7 @@ export interface operations {
                     "application/json": components["schemas"]["InviteOffer"];
                 };
             };
-            400: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            /** @description It was used, withdrawn or has expired */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     job_batches_list: {
@@ -4143,13 +4050,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_JobBatch"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     job_batches_create: {
@@ -4174,17 +4075,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     job_batches_get: {
@@ -4208,14 +4099,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     job_batches_cancel: {
@@ -4239,15 +4123,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     job_batches_pause: {
@@ -4271,15 +4147,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     job_batches_resume: {
@@ -4303,15 +4171,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     job_batches_servers: {
@@ -4342,14 +4202,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_JobBatchServer"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_list: {
@@ -4384,13 +4237,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Job"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_create: {
@@ -4415,26 +4262,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            /** @description There is no such server */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_get: {
@@ -4458,14 +4286,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_cancel: {
@@ -4489,15 +4310,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_log: {
@@ -4534,23 +4347,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["LogChunk"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            /** @description The log was removed to make room */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_log_search: {
@@ -4585,23 +4382,7 @@ export interface operations {
                     "application/json": components["schemas"]["LogMatches"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            /** @description The log was removed to make room */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_retry: {
@@ -4625,15 +4406,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_sign: {
@@ -4661,18 +4434,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     jobs_signing: {
@@ -4696,14 +4458,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobSigning"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     openapi_get: {
@@ -4724,38 +4479,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            400: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
-        };
-    };
-    plan_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Plan"];
-                };
-            };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     projects_list: {
@@ -4781,13 +4505,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Project"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     projects_create: {
@@ -4812,17 +4530,7 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     projects_get: {
@@ -4846,14 +4554,7 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     projects_delete: {
@@ -4875,24 +4576,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     projects_update: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description The version that was read, in quotes */
-                "If-Match"?: string | null;
-            };
+            header?: never;
             path: {
                 /** @description The project */
                 id: string;
@@ -4914,19 +4604,7 @@ export interface operations {
                     "application/json": components["schemas"]["Project"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            412: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_list: {
@@ -4970,13 +4648,7 @@ export interface operations {
                     "application/json": components["schemas"]["ServerList"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     install_tokens_list: {
@@ -5002,13 +4674,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_InstallToken"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     install_tokens_create: {
@@ -5033,26 +4699,7 @@ export interface operations {
                     "application/json": components["schemas"]["MintedToken"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            /** @description There is no such server or project */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     install_tokens_get: {
@@ -5076,14 +4723,7 @@ export interface operations {
                     "application/json": components["schemas"]["InstallToken"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     install_tokens_delete: {
@@ -5105,15 +4745,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_get: {
@@ -5137,14 +4769,7 @@ export interface operations {
                     "application/json": components["schemas"]["ServerDetail"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_delete: {
@@ -5166,15 +4791,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_update: {
@@ -5205,19 +4822,7 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            412: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_metrics: {
@@ -5256,23 +4861,7 @@ export interface operations {
                     "application/json": components["schemas"]["Metrics"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            /** @description The times or the step make no sense */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_restrict: {
@@ -5300,18 +4889,7 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_revoke: {
@@ -5335,15 +4913,7 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_rotate_token: {
@@ -5367,15 +4937,7 @@ export interface operations {
                     "application/json": components["schemas"]["Server"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     servers_watch: {
@@ -5401,18 +4963,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     setup_get: {
@@ -5433,11 +4984,7 @@ export interface operations {
                     "application/json": components["schemas"]["SetupState"];
                 };
             };
-            400: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     setup_complete: {
@@ -5462,16 +5009,7 @@ export interface operations {
                     "application/json": components["schemas"]["SetupDone"];
                 };
             };
-            400: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     invites_list: {
@@ -5497,13 +5035,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Invite"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     invites_create: {
@@ -5528,17 +5060,7 @@ export interface operations {
                     "application/json": components["schemas"]["InviteCreated"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     invites_delete: {
@@ -5560,15 +5082,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     members_list: {
@@ -5594,13 +5108,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Member"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     members_get: {
@@ -5624,14 +5132,7 @@ export interface operations {
                     "application/json": components["schemas"]["Member"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     members_delete: {
@@ -5653,15 +5154,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     members_grants_set: {
@@ -5689,18 +5182,7 @@ export interface operations {
                     "application/json": components["schemas"]["Member"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     permissions_list: {
@@ -5721,13 +5203,7 @@ export interface operations {
                     "application/json": components["schemas"]["Grantable"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     roles_list: {
@@ -5753,13 +5229,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Role"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     roles_create: {
@@ -5784,17 +5254,7 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     roles_get: {
@@ -5818,14 +5278,7 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     roles_delete: {
@@ -5847,24 +5300,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     roles_update: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description The version that was read, in quotes */
-                "If-Match"?: string | null;
-            };
+            header?: never;
             path: {
                 /** @description The role */
                 id: string;
@@ -5886,19 +5328,7 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            412: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
     workspace_transfer: {
@@ -5921,67 +5351,43 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
-    workspaces_list: {
+    workspace_get: {
         parameters: {
-            query?: {
-                /** @description How many items at most, 1 to 200. */
-                limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
-                cursor?: components["schemas"]["Cursor"];
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description A page of workspaces */
+            /** @description The workspace that the session acts in */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Tenant"];
+                    "application/json": components["schemas"]["Workspace"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
-    plan_set: {
+    workspace_update: {
         parameters: {
             query?: never;
             header?: {
                 /** @description The version that was read, in quotes */
                 "If-Match"?: string | null;
             };
-            path: {
-                /** @description The workspace */
-                id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PlanForm"];
+                "application/json": components["schemas"]["WorkspacePatch"];
             };
         };
         responses: {
@@ -5991,22 +5397,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Tenant"];
+                    "application/json": components["schemas"]["Workspace"];
                 };
             };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            412: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            415: components["responses"]["Error"];
-            421: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
+            default: components["responses"]["Error"];
         };
     };
 }

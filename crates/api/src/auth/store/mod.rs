@@ -1,5 +1,11 @@
 //! SQL of people and sessions.
 
+mod attempts;
+mod factors;
+
+pub(super) use attempts::*;
+pub(super) use factors::*;
+
 use protocol::{UserId, WorkspaceId};
 
 use super::model::User;
@@ -12,24 +18,24 @@ use crate::sql;
 
 /// A person with what their password is compared to.
 #[derive(sqlx::FromRow)]
-pub(super) struct Account {
+pub(in crate::auth) struct Account {
     #[sqlx(flatten)]
-    pub(super) user: User,
-    pub(super) password_hash: String,
+    pub(in crate::auth) user: User,
+    pub(in crate::auth) password_hash: String,
 }
 
 /// What one request needs to know about its caller.
 #[derive(sqlx::FromRow)]
-pub(super) struct Caller {
+pub(in crate::auth) struct Caller {
     #[sqlx(flatten)]
-    pub(super) session: Session,
-    pub(super) email: String,
-    pub(super) name: String,
+    pub(in crate::auth) session: Session,
+    pub(in crate::auth) email: String,
+    pub(in crate::auth) name: String,
     #[sqlx(try_from = "String")]
-    pub(super) workspace_id: WorkspaceId,
+    pub(in crate::auth) workspace_id: WorkspaceId,
 }
 
-pub(super) async fn insert_user(
+pub(in crate::auth) async fn insert_user(
     conn: &mut Conn<'_>,
     user: &User,
     email_key: String,
@@ -50,21 +56,28 @@ pub(super) async fn insert_user(
     Ok(())
 }
 
-pub(super) async fn account_by_email(conn: &mut Conn<'_>, email_key: String) -> Result<Option<Account>, DbError> {
+pub(in crate::auth) async fn account_by_email(
+    conn: &mut Conn<'_>,
+    email_key: String,
+) -> Result<Option<Account>, DbError> {
     conn.query(sql!("select id, email, name, password_hash from users where email_key = $1"))
         .bind(email_key)
         .fetch_optional()
         .await
 }
 
-pub(super) async fn account(conn: &mut Conn<'_>, id: UserId) -> Result<Option<Account>, DbError> {
+pub(in crate::auth) async fn account(conn: &mut Conn<'_>, id: UserId) -> Result<Option<Account>, DbError> {
     conn.query(sql!("select id, email, name, password_hash from users where id = $1"))
         .bind(id.to_string())
         .fetch_optional()
         .await
 }
 
-pub(super) async fn set_password(conn: &mut Conn<'_>, id: UserId, password_hash: String) -> Result<(), DbError> {
+pub(in crate::auth) async fn set_password(
+    conn: &mut Conn<'_>,
+    id: UserId,
+    password_hash: String,
+) -> Result<(), DbError> {
     conn.query(sql!("update users set password_hash = $1 where id = $2"))
         .bind(password_hash)
         .bind(id.to_string())
@@ -73,10 +86,35 @@ pub(super) async fn set_password(conn: &mut Conn<'_>, id: UserId, password_hash:
     Ok(())
 }
 
-pub(super) async fn insert_session(conn: &mut Conn<'_>, session: &Session, digest: TokenDigest) -> Result<(), DbError> {
+pub(in crate::auth) async fn set_name(conn: &mut Conn<'_>, id: UserId, name: String) -> Result<(), DbError> {
+    conn.query(sql!("update users set name = $1 where id = $2")).bind(name).bind(id.to_string()).execute().await?;
+    Ok(())
+}
+
+pub(in crate::auth) async fn set_email(
+    conn: &mut Conn<'_>,
+    id: UserId,
+    email: String,
+    email_key: String,
+) -> Result<(), DbError> {
+    conn.query(sql!("update users set email = $1, email_key = $2 where id = $3"))
+        .bind(email)
+        .bind(email_key)
+        .bind(id.to_string())
+        .execute()
+        .await?;
+    Ok(())
+}
+
+pub(in crate::auth) async fn insert_session(
+    conn: &mut Conn<'_>,
+    session: &Session,
+    digest: TokenDigest,
+) -> Result<(), DbError> {
     conn.query(sql!(
-        "insert into sessions (id, user_id, token_digest, created_at, last_seen_at, expires_at, ip, user_agent)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        "insert into sessions (id, user_id, token_digest, created_at, last_seen_at, expires_at, verified_at, ip,
+                               user_agent)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     ))
     .bind(session.id.to_string())
     .bind(session.user_id.to_string())
@@ -84,6 +122,7 @@ pub(super) async fn insert_session(conn: &mut Conn<'_>, session: &Session, diges
     .bind(session.created_at)
     .bind(session.last_seen_at)
     .bind(session.expires_at)
+    .bind(session.verified_at)
     .bind(session.ip.clone())
     .bind(session.user_agent.clone())
     .execute()
@@ -92,9 +131,9 @@ pub(super) async fn insert_session(conn: &mut Conn<'_>, session: &Session, diges
 }
 
 /// The caller behind a token, acting in the workspace that the session is set to, else in their oldest.
-pub(super) async fn caller(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<Option<Caller>, DbError> {
+pub(in crate::auth) async fn caller(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<Option<Caller>, DbError> {
     conn.query(sql!(
-        "select s.id, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.ip, s.user_agent,
+        "select s.id, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.verified_at, s.ip, s.user_agent,
                 u.email, u.name, m.workspace_id
          from sessions s join users u on u.id = s.user_id join members m on m.user_id = u.id
          where s.token_digest = $1
@@ -106,7 +145,7 @@ pub(super) async fn caller(conn: &mut Conn<'_>, digest: TokenDigest) -> Result<O
 }
 
 /// Where a session acts, if it is still good.
-pub(super) async fn workspace_of_session(
+pub(in crate::auth) async fn workspace_of_session(
     conn: &mut Conn<'_>,
     id: SessionId,
     now: Timestamp,
@@ -132,7 +171,7 @@ struct Acting {
     workspace_id: WorkspaceId,
 }
 
-pub(super) async fn touch_session(conn: &mut Conn<'_>, id: SessionId, at: Timestamp) -> Result<(), DbError> {
+pub(in crate::auth) async fn touch_session(conn: &mut Conn<'_>, id: SessionId, at: Timestamp) -> Result<(), DbError> {
     conn.query(sql!("update sessions set last_seen_at = $1 where id = $2 and last_seen_at < $1"))
         .bind(at)
         .bind(id.to_string())
@@ -142,7 +181,11 @@ pub(super) async fn touch_session(conn: &mut Conn<'_>, id: SessionId, at: Timest
 }
 
 /// Has a session act in one of its owner's workspaces from now on.
-pub(super) async fn set_workspace(conn: &mut Conn<'_>, id: SessionId, workspace: WorkspaceId) -> Result<(), DbError> {
+pub(in crate::auth) async fn set_workspace(
+    conn: &mut Conn<'_>,
+    id: SessionId,
+    workspace: WorkspaceId,
+) -> Result<(), DbError> {
     conn.query(sql!("update sessions set workspace_id = $1 where id = $2"))
         .bind(workspace.to_string())
         .bind(id.to_string())
@@ -152,7 +195,7 @@ pub(super) async fn set_workspace(conn: &mut Conn<'_>, id: SessionId, workspace:
 }
 
 /// Sessions of a person that are still good, newest first, before `(created_at, id)` when given.
-pub(super) async fn sessions(
+pub(in crate::auth) async fn sessions(
     conn: &mut Conn<'_>,
     user: UserId,
     now: Timestamp,
@@ -162,7 +205,7 @@ pub(super) async fn sessions(
 ) -> Result<Vec<Session>, DbError> {
     let (created_at, id) = before.unwrap_or((Timestamp::from_ms(i64::MAX), String::new()));
     conn.query(sql!(
-        "select id, user_id, created_at, last_seen_at, expires_at, ip, user_agent from sessions
+        "select id, user_id, created_at, last_seen_at, expires_at, verified_at, ip, user_agent from sessions
          where user_id = $1 and expires_at > $2 and last_seen_at > $3 and (created_at, id) < ($4, $5)
          order by created_at desc, id desc limit $6"
     ))
@@ -176,7 +219,7 @@ pub(super) async fn sessions(
     .await
 }
 
-pub(super) async fn delete_session(conn: &mut Conn<'_>, user: UserId, id: SessionId) -> Result<bool, DbError> {
+pub(in crate::auth) async fn delete_session(conn: &mut Conn<'_>, user: UserId, id: SessionId) -> Result<bool, DbError> {
     let deleted = conn
         .query(sql!("delete from sessions where id = $1 and user_id = $2"))
         .bind(id.to_string())
@@ -186,7 +229,11 @@ pub(super) async fn delete_session(conn: &mut Conn<'_>, user: UserId, id: Sessio
     Ok(deleted > 0)
 }
 
-pub(super) async fn delete_other_sessions(conn: &mut Conn<'_>, user: UserId, keep: SessionId) -> Result<u64, DbError> {
+pub(in crate::auth) async fn delete_other_sessions(
+    conn: &mut Conn<'_>,
+    user: UserId,
+    keep: SessionId,
+) -> Result<u64, DbError> {
     conn.query(sql!("delete from sessions where user_id = $1 and id <> $2"))
         .bind(user.to_string())
         .bind(keep.to_string())
@@ -194,8 +241,22 @@ pub(super) async fn delete_other_sessions(conn: &mut Conn<'_>, user: UserId, kee
         .await
 }
 
+pub(in crate::auth) async fn delete_sessions(conn: &mut Conn<'_>, user: UserId) -> Result<u64, DbError> {
+    conn.query(sql!("delete from sessions where user_id = $1")).bind(user.to_string()).execute().await
+}
+
+/// A session's owner has just proved again that it is theirs.
+pub(in crate::auth) async fn verify_session(conn: &mut Conn<'_>, id: SessionId, at: Timestamp) -> Result<(), DbError> {
+    conn.query(sql!("update sessions set verified_at = $1 where id = $2"))
+        .bind(at)
+        .bind(id.to_string())
+        .execute()
+        .await?;
+    Ok(())
+}
+
 /// Keeps a person's newest `keep` sessions.
-pub(super) async fn trim_sessions(conn: &mut Conn<'_>, user: UserId, keep: i64) -> Result<(), DbError> {
+pub(in crate::auth) async fn trim_sessions(conn: &mut Conn<'_>, user: UserId, keep: i64) -> Result<(), DbError> {
     conn.query(sql!(
         "delete from sessions where user_id = $1 and id not in
          (select id from sessions where user_id = $1 order by created_at desc, id desc limit $2)"
@@ -207,7 +268,7 @@ pub(super) async fn trim_sessions(conn: &mut Conn<'_>, user: UserId, keep: i64) 
     Ok(())
 }
 
-pub(super) async fn delete_expired_sessions(
+pub(in crate::auth) async fn delete_expired_sessions(
     conn: &mut Conn<'_>,
     now: Timestamp,
     idle_since: Timestamp,

@@ -1,0 +1,71 @@
+//! What somebody with access to the hub's machine does for people who cannot sign in any more.
+
+use serde_json::{Value, json};
+
+use super::model::{Email, NewPassword, User};
+use super::{store, typed};
+use crate::access::Actor;
+use crate::audit::{Outcome, Subject};
+use crate::error::{Error, Result};
+use crate::hub::{Hub, Unit};
+use crate::random::Random;
+use crate::workspaces;
+
+/// 100 bits.
+const PASSWORD_DIGITS: usize = 20;
+
+/// A password that nobody guesses, for people to type once.
+#[must_use]
+pub fn random_password(random: &dyn Random) -> String {
+    typed::grouped(&typed::of_bytes(random.bytes::<PASSWORD_DIGITS>()))
+}
+
+/// Puts another password in the place of a forgotten one, and ends all of the account's sessions. One-time codes stay.
+/// Who, and how many sessions ended.
+///
+/// # Errors
+/// 404 when there is no account with this address.
+pub async fn reset_password(hub: &Hub, email: &Email, password: &NewPassword) -> Result<(User, u64)> {
+    let hash = hub.auth.hashing.hash(hub.random.as_ref(), password.password()).await?;
+    let mut unit = hub.begin().await?;
+    let user = find(&mut unit, email).await?;
+    store::set_password(&mut unit.conn(), user.id, hash).await?;
+    let ended = store::delete_sessions(&mut unit.conn(), user.id).await?;
+    record(&mut unit, &user, "account.password", json!({ "by": "command line", "sessions_ended": ended })).await?;
+    unit.commit().await?;
+    Ok((user, ended))
+}
+
+/// Turns off the one-time codes of somebody who lost their app and their recovery codes. Who; and whether they were on.
+///
+/// # Errors
+/// 404 when there is no account with this address.
+pub async fn disable_totp(hub: &Hub, email: &Email) -> Result<(User, bool)> {
+    let mut unit = hub.begin().await?;
+    let user = find(&mut unit, email).await?;
+    let were_on = store::delete_totp(&mut unit.conn(), user.id).await?;
+    if were_on {
+        record(&mut unit, &user, "totp.disable", json!({ "by": "command line" })).await?;
+    }
+    unit.commit().await?;
+    Ok((user, were_on))
+}
+
+async fn find(unit: &mut Unit<'_>, email: &Email) -> Result<User> {
+    let account = store::account_by_email(&mut unit.conn(), email.key()).await?;
+    Ok(account.ok_or_else(|| Error::not_found("account with this e-mail address"))?.user)
+}
+
+/// Whoever shares a workspace with the person should know.
+async fn record(unit: &mut Unit<'_>, user: &User, action: &'static str, details: Value) -> Result<()> {
+    let mut workspaces: Vec<_> =
+        workspaces::of_user(&mut unit.conn(), user.id).await?.into_iter().map(|workspace| workspace.id).collect();
+    if workspaces.is_empty() {
+        workspaces.extend(workspaces::home(&mut unit.conn()).await?);
+    }
+    for workspace in workspaces {
+        let subject = Subject::new("user", &user.id, user.name.as_str());
+        unit.audit(&Actor::system(workspace), action, subject, Outcome::Ok, details.clone()).await?;
+    }
+    Ok(())
+}
