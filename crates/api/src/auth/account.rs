@@ -71,6 +71,8 @@ pub(super) async fn enter_workspace(hub: &Hub, person: &Person, id: WorkspaceId)
         return Err(Error::not_found("workspace"));
     }
     store::set_workspace(&mut unit.conn(), person.session.id, id).await?;
+    let details = json!({ "workspace_id": id });
+    unit.audit(&person.actor, "session.enter", subject(person.session.id), Outcome::Ok, details).await?;
     unit.commit().await?;
     // Streams of the other workspace end; whoever follows comes back to this one.
     hub.http.recheck_streams();

@@ -210,7 +210,7 @@ async fn postgres_schema(database: &TestDb) -> Schema {
         &database.main,
         "select (c.conrelid::regclass::text || '.' || a.attname)::text, '-> ' || c.confrelid::regclass::text,
                 case c.confdeltype when 'c' then 'cascade' when 'n' then 'set null' when 'r' then 'restrict' else 'no action' end
-         from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+         from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = any (c.conkey)
          where c.contype = 'f'",
     );
     add(&mut schema, columns.await, unique.await, references.await);
