@@ -269,6 +269,8 @@ class Mock {
         const data = this.audit.filter((entry) => (!query.get('server_id') || entry.server_id === query.get('server_id')) && (!query.get('action') || entry.action === query.get('action')));
         return { data, next_cursor: null };
       }
+      case 'GET /v1/account/totp':
+        return { enabled: false, since: null, recovery_codes_left: 0 };
       case 'GET /v1/account/sessions':
         return { data: this.sessions(), next_cursor: null };
       case 'DELETE /v1/account/sessions/{id}':

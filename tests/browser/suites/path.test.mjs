@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { launch, looks, openPage, shoot, until } from '../harness.mjs';
 import { inspect } from '../inspect.mjs';
 import { readWholeLog } from '../log-reader.mjs';
+import { factorSteps } from '../factor-steps.mjs';
 import { peopleSteps } from '../people-steps.mjs';
 import { isReal, mockWorld, realWorld } from '../world.mjs';
 
@@ -254,6 +255,7 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
         one.id = found.data.find((server) => server.name === one.name).id;
       }
     });
+    await factorSteps({ step, page, browser, world });
     await peopleSteps({ step, page, browser, world, mine, other });
   }
 

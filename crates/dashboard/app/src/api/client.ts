@@ -5,9 +5,30 @@ import type { paths } from './schema';
 /** The only way to the hub: every path, parameter and body is checked against its OpenAPI document. */
 export const api = createClient<paths>({
   baseUrl: '',
+  fetch: askAgainWhenStale,
   // Lists such as `label` are sent as `label=a:1&label=b:2`.
   querySerializer: { array: { style: 'form', explode: true } },
 });
+
+let onStale: () => Promise<boolean> = () => Promise.resolve(false);
+
+/** Called when the hub wants to be shown again who is there before something dangerous; `true`: it was shown. */
+export function setStaleHandler(handler: () => Promise<boolean>): void {
+  onStale = handler;
+}
+
+/** The page does not learn that it was asked in between: the same request goes out once more. */
+async function askAgainWhenStale(request: Request): Promise<Response> {
+  const again = request.clone();
+  const response = await fetch(request);
+  if (response.status !== 403) return response;
+  const body: unknown = await response
+    .clone()
+    .json()
+    .catch(() => null);
+  if (errorFromAnswer(response, body).code !== 'step_up_required') return response;
+  return (await onStale()) ? fetch(again) : response;
+}
 
 interface Answer<T> {
   data?: T;

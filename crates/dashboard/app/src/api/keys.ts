@@ -19,6 +19,7 @@ export const keys = {
   batch: (id: string) => ['batches', 'one', id] as const,
   batchServers: (id: string) => ['batches', 'servers', id] as const,
   operatorKeys: () => ['operator-keys'] as const,
+  totp: () => ['totp'] as const,
   projects: () => ['projects'] as const,
   members: () => ['members'] as const,
   member: (id: string) => ['members', 'one', id] as const,

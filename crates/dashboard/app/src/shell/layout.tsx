@@ -8,6 +8,7 @@ import type { Session } from '@/api/types';
 import { t } from '@/i18n';
 import { Kbd, modKey } from '@/kit/kbd';
 import { Menu, MenuChoice, MenuHeading, MenuItem, MenuSeparator } from '@/kit/menu';
+import { Notice } from '@/kit/states';
 import { Toasts, toast } from '@/kit/toast';
 import { Avatar } from './avatar';
 import { ConnectionBadge } from './connection-badge';
@@ -17,6 +18,7 @@ import { type Destination, destinationsOf } from './navigation';
 import { mayDo } from './rights';
 import { sessionQuery, useSession, workspaceOf } from './session';
 import { useShortcuts } from './shortcuts';
+import { StepUp } from './step-up';
 import { useTheme } from './theme';
 import { useWorkspaceSwitch, WorkspaceMenu } from './workspace';
 
@@ -55,11 +57,22 @@ export function Layout() {
       </a>
       <Sidebar session={session} openPalette={openPalette} openSheet={openSheet} />
       <main id="content" tabIndex={-1} className="min-w-0 flex-1 outline-none">
+        {session.totp_enrollment_required && (
+          <div className="px-4 pt-4 md:px-8">
+            <Notice>
+              {t('auth.must_enroll')}{' '}
+              <Link to="/account" className="underline">
+                {t('auth.enroll')}
+              </Link>
+            </Notice>
+          </div>
+        )}
         <Outlet />
       </main>
       <BottomBar session={session} openPalette={openPalette} openSheet={openSheet} />
       <ConnectionBadge />
       <RouteAnnouncer />
+      <StepUp />
       <Toasts />
       <Suspense>
         {paletteOpen && <Palette open onClose={() => setPaletteOpen(false)} />}

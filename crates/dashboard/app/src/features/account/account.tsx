@@ -23,6 +23,7 @@ import { ApiKeys } from './api-keys';
 import { deviceOf } from './device';
 import { Membership } from './membership';
 import { OperatorKeys } from './operator-keys';
+import { TwoFactor } from './two-factor';
 
 export function AccountPage() {
   const session = useSession();
@@ -41,6 +42,7 @@ export function AccountPage() {
         <Membership />
         <ApiKeys />
         <OperatorKeys />
+        <TwoFactor />
         <Sessions />
         <Password />
       </div>

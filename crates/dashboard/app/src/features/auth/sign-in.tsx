@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Navigate, useNavigate, useSearch } from '@tanstack/react-router';
+import { useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import type { ApiError } from '@/api/error';
 import { t } from '@/i18n';
@@ -10,6 +11,7 @@ import { InlineError, Notice } from '@/kit/states';
 import { useForm } from '@/kit/use-form';
 import { OuterPage } from '@/shell/outer';
 import { sessionQuery, setupQuery } from '@/shell/session';
+import { CodeField, isCodeWanted } from '@/shell/step-up';
 import { validateSignIn } from './validate';
 
 export function SignInPage() {
@@ -17,12 +19,26 @@ export function SignInPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   const setup = useQuery(setupQuery);
+  // The hub asks for a code once the password was right.
+  const [needsCode, setNeedsCode] = useState(false);
   const form = useForm({
-    initial: { email: '', password: '' },
-    validate: validateSignIn,
-    submit: ({ email, password }) =>
-      unwrap(api.POST('/v1/auth/login', { body: { email: email.trim(), password } })),
+    initial: { email: '', password: '', totp: '' },
+    validate: (values) => ({
+      ...validateSignIn(values),
+      ...(needsCode && values.totp.trim() === '' ? { totp: t('auth.required') } : {}),
+    }),
+    submit: async ({ email, password, totp }) => {
+      const body = { email: email.trim(), password, ...(needsCode ? { totp: totp.trim() } : {}) };
+      try {
+        return await unwrap(api.POST('/v1/auth/login', { body }));
+      } catch (thrown) {
+        if (!isCodeWanted(thrown)) throw thrown;
+        setNeedsCode(true);
+        return null;
+      }
+    },
     onDone: (session) => {
+      if (!session) return;
       client.setQueryData(sessionQuery.queryKey, session);
       void navigate({ href: localPath(next) });
     },
@@ -49,7 +65,14 @@ export function SignInPage() {
             onChange={(event) => form.set('password', event.target.value)}
           />
         </Field>
-        {form.failure && <SignInFailure error={form.failure} />}
+        {needsCode && (
+          <CodeField
+            value={form.values.totp}
+            error={form.errors.totp}
+            onChange={(code) => form.set('totp', code)}
+          />
+        )}
+        {form.failure && <SignInFailure error={form.failure} withCode={needsCode} />}
         <Button type="submit" tone="primary" busy={form.busy} className="w-full">
           {t('auth.sign_in')}
         </Button>
@@ -58,11 +81,11 @@ export function SignInPage() {
   );
 }
 
-function SignInFailure({ error }: { error: ApiError }) {
+function SignInFailure({ error, withCode }: { error: ApiError; withCode: boolean }) {
   if (error.code === 'invalid_credentials') {
     return (
       <p role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-bad text-sm">
-        {t('auth.wrong')}
+        {withCode ? t('auth.wrong_code') : t('auth.wrong')}
       </p>
     );
   }

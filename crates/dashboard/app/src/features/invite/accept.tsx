@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useLocation, useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 import { api, unwrap } from '@/api/client';
 import { type ApiError, toApiError } from '@/api/error';
 import type { InviteOffer, Session } from '@/api/types';
@@ -12,6 +13,7 @@ import { ErrorState, InlineError, Skeleton, sentence } from '@/kit/states';
 import { useForm } from '@/kit/use-form';
 import { OuterPage } from '@/shell/outer';
 import { sessionQuery } from '@/shell/session';
+import { CodeField, isCodeWanted } from '@/shell/step-up';
 
 /** `/invite#TOKEN`: the token is behind the #, so that it is in no log of a proxy. */
 export function InvitePage() {
@@ -66,19 +68,30 @@ function Accept({ token, offer }: { token: string; offer: InviteOffer }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const { workspace, email, has_account } = offer;
+  // The hub asks for a code once the password was right.
+  const [needsCode, setNeedsCode] = useState(false);
   const form = useForm({
-    initial: { name: '', password: '' },
-    validate: ({ name, password }) =>
+    initial: { name: '', password: '', totp: '' },
+    validate: ({ name, password, totp }) =>
       has_account
-        ? { password: password === '' ? t('auth.required') : undefined }
+        ? {
+            password: password === '' ? t('auth.required') : undefined,
+            totp: needsCode && totp.trim() === '' ? t('auth.required') : undefined,
+          }
         : { name: required(name), password: passwordError(password) },
-    submit: ({ name, password }): Promise<Session> =>
-      unwrap(
-        api.POST('/v1/invites/accept', {
-          body: { token, password, ...(has_account ? {} : { name: name.trim() }) },
-        }),
-      ),
+    submit: async ({ name, password, totp }): Promise<Session | null> => {
+      const code = needsCode ? { totp: totp.trim() } : {};
+      const body = { token, password, ...(has_account ? code : { name: name.trim() }) };
+      try {
+        return await unwrap(api.POST('/v1/invites/accept', { body }));
+      } catch (thrown) {
+        if (!isCodeWanted(thrown)) throw thrown;
+        setNeedsCode(true);
+        return null;
+      }
+    },
     onDone: async (session) => {
+      if (!session) return;
       // Whoever was signed in here before, what they saw is not for whoever is now.
       client.clear();
       client.setQueryData(sessionQuery.queryKey, session);
@@ -115,6 +128,13 @@ function Accept({ token, offer }: { token: string; offer: InviteOffer }) {
             onChange={(event) => form.set('password', event.target.value)}
           />
         </Field>
+        {needsCode && (
+          <CodeField
+            value={form.values.totp}
+            error={form.errors.totp}
+            onChange={(code) => form.set('totp', code)}
+          />
+        )}
         {form.failure && <Failure error={form.failure} email={email} />}
         <Button type="submit" tone="primary" busy={form.busy} className="w-full">
           {t('invited.accept', { workspace })}

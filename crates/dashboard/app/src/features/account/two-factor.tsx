@@ -1,0 +1,220 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { renderSVG } from 'uqr';
+import { api, checked, unwrap } from '@/api/client';
+import { toApiError } from '@/api/error';
+import { keys } from '@/api/keys';
+import { t } from '@/i18n';
+import { Button } from '@/kit/button';
+import { CopyButton } from '@/kit/copy-button';
+import { Dialog } from '@/kit/dialog';
+import { Field } from '@/kit/field';
+import { Input } from '@/kit/input';
+import { Panel, Section } from '@/kit/page';
+import { ErrorState, InlineError, LoadingRows, Notice } from '@/kit/states';
+import { Badge } from '@/kit/status';
+import { Time } from '@/kit/time';
+import { useForm } from '@/kit/use-form';
+import { renewSession } from '@/shell/session';
+import { CodeField } from '@/shell/step-up';
+
+type Doing = 'enable' | 'disable' | 'renew' | null;
+
+/** One-time codes of an app as a second factor. */
+export function TwoFactor() {
+  const client = useQueryClient();
+  const state = useQuery({
+    queryKey: keys.totp(),
+    queryFn: ({ signal }) => unwrap(api.GET('/v1/account/totp', { signal })),
+  });
+  const [doing, setDoing] = useState<Doing>(null);
+  const close = () => {
+    setDoing(null);
+    void client.invalidateQueries({ queryKey: keys.totp() });
+    void renewSession(client);
+  };
+  return (
+    <Section title={t('account.totp.title')} description={t('account.totp.body')}>
+      <Panel>
+        {state.isPending ? (
+          <LoadingRows rows={1} />
+        ) : state.isError ? (
+          <ErrorState error={toApiError(state.error)} onRetry={() => void state.refetch()} />
+        ) : (
+          <div className="flex flex-wrap items-center gap-3 px-4 py-3 text-sm">
+            <div className="min-w-0 flex-1">
+              {state.data.enabled ? (
+                <>
+                  <p className="flex items-center gap-2">
+                    <Badge tone="ok">{t('account.totp.on')}</Badge>
+                    {state.data.since && <Time at={state.data.since} look="date" />}
+                  </p>
+                  <p className="mt-1 text-fg-3 text-xs">
+                    {t('account.totp.left', { count: state.data.recovery_codes_left })}
+                  </p>
+                </>
+              ) : (
+                <p className="text-fg-2">{t('account.totp.off')}</p>
+              )}
+            </div>
+            {state.data.enabled ? (
+              <>
+                <Button size="sm" onClick={() => setDoing('renew')}>
+                  {t('account.totp.renew')}
+                </Button>
+                <Button size="sm" onClick={() => setDoing('disable')}>
+                  {t('account.totp.disable')}
+                </Button>
+              </>
+            ) : (
+              <Button tone="primary" onClick={() => setDoing('enable')}>
+                {t('account.totp.enable')}
+              </Button>
+            )}
+          </div>
+        )}
+      </Panel>
+      <Dialog open={doing !== null} onClose={close} title={t(`account.totp.${doing ?? 'enable'}`)} width="md">
+        {doing === 'enable' && <Enable onDone={close} />}
+        {(doing === 'disable' || doing === 'renew') && <Prove doing={doing} onDone={close} />}
+      </Dialog>
+    </Section>
+  );
+}
+
+function Enable({ onDone }: { onDone: () => void }) {
+  const [codes, setCodes] = useState<readonly string[] | null>(null);
+  const [started, setStarted] = useState<{ secret: string; otpauth_url: string } | null>(null);
+  const password = useForm({
+    initial: { password: '' },
+    validate: (values) => (values.password === '' ? { password: t('auth.required') } : {}),
+    submit: (body) => unwrap(api.POST('/v1/account/totp', { body })),
+    onDone: setStarted,
+  });
+  const code = useForm({
+    initial: { code: '' },
+    validate: (values) => (values.code.trim() === '' ? { code: t('auth.required') } : {}),
+    submit: (values) => unwrap(api.POST('/v1/account/totp/confirm', { body: { code: values.code.trim() } })),
+    onDone: (answer) => setCodes(answer.recovery_codes),
+  });
+  if (codes) return <Codes codes={codes} onDone={onDone} />;
+  if (!started) {
+    return (
+      <form className="flex flex-col gap-4" noValidate onSubmit={password.send}>
+        <PasswordField
+          value={password.values.password}
+          error={password.errors.password}
+          onChange={(value) => password.set('password', value)}
+        />
+        {password.failure && <InlineError error={password.failure} />}
+        <Button type="submit" tone="primary" busy={password.busy}>
+          {t('account.totp.next')}
+        </Button>
+      </form>
+    );
+  }
+  return (
+    <form className="flex flex-col gap-4" noValidate onSubmit={code.send}>
+      <p className="text-fg-2 text-sm">{t('account.totp.scan')}</p>
+      <img
+        alt={t('account.totp.qr')}
+        className="size-44 self-center rounded-md bg-white p-2"
+        src={`data:image/svg+xml,${encodeURIComponent(renderSVG(started.otpauth_url))}`}
+      />
+      <p className="flex items-center gap-2 text-sm">
+        <code className="mono min-w-0 break-all">{started.secret}</code>
+        <CopyButton text={started.secret} label={t('account.totp.copy_secret')} />
+      </p>
+      <CodeField
+        value={code.values.code}
+        error={code.errors.code}
+        onChange={(value) => code.set('code', value)}
+      />
+      {code.failure && <InlineError error={code.failure} />}
+      <Button type="submit" tone="primary" busy={code.busy}>
+        {t('account.totp.confirm')}
+      </Button>
+    </form>
+  );
+}
+
+/** Turning it off, and other recovery codes, need both factors. */
+function Prove({ doing, onDone }: { doing: 'disable' | 'renew'; onDone: () => void }) {
+  const [codes, setCodes] = useState<readonly string[] | null>(null);
+  const form = useForm({
+    initial: { password: '', totp: '' },
+    validate: ({ password, totp }) => ({
+      ...(password === '' ? { password: t('auth.required') } : {}),
+      ...(totp.trim() === '' ? { totp: t('auth.required') } : {}),
+    }),
+    submit: async ({ password, totp }) => {
+      const body = { password, totp: totp.trim() };
+      if (doing === 'renew')
+        return (await unwrap(api.POST('/v1/account/totp/recovery-codes', { body }))).recovery_codes;
+      await checked(api.DELETE('/v1/account/totp', { body }));
+      return null;
+    },
+    onDone: (made) => (made ? setCodes(made) : onDone()),
+  });
+  if (codes) return <Codes codes={codes} onDone={onDone} />;
+  return (
+    <form className="flex flex-col gap-4" noValidate onSubmit={form.send}>
+      <p className="text-fg-2 text-sm">{t(`account.totp.${doing}_body`)}</p>
+      <PasswordField
+        value={form.values.password}
+        error={form.errors.password}
+        onChange={(value) => form.set('password', value)}
+      />
+      <CodeField
+        value={form.values.totp}
+        error={form.errors.totp}
+        onChange={(value) => form.set('totp', value)}
+      />
+      {form.failure && <InlineError error={form.failure} />}
+      <Button type="submit" tone={doing === 'disable' ? 'danger' : 'primary'} busy={form.busy}>
+        {t(`account.totp.${doing}`)}
+      </Button>
+    </form>
+  );
+}
+
+function PasswordField({
+  value,
+  error,
+  onChange,
+}: {
+  value: string;
+  error: string | undefined;
+  onChange: (value: string) => void;
+}) {
+  return (
+    <Field label={t('auth.password')} error={error}>
+      <Input
+        type="password"
+        autoComplete="current-password"
+        autoFocus
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+      />
+    </Field>
+  );
+}
+
+function Codes({ codes, onDone }: { codes: readonly string[]; onDone: () => void }) {
+  return (
+    <div className="flex flex-col gap-4">
+      <Notice tone="warn">{t('account.totp.codes_body')}</Notice>
+      <ul className="mono grid grid-cols-2 gap-x-6 gap-y-1 text-sm">
+        {codes.map((code) => (
+          <li key={code}>{code}</li>
+        ))}
+      </ul>
+      <div className="flex items-center justify-between gap-3">
+        <CopyButton text={codes.join('\n')} label={t('account.totp.copy_codes')} />
+        <Button tone="primary" onClick={onDone}>
+          {t('account.totp.kept')}
+        </Button>
+      </div>
+    </div>
+  );
+}
