@@ -85,7 +85,10 @@ fn configuration(document: &Value, things: &[(&str, String)]) -> String {
 
 async fn fuzz(program: &Path, hub: &Hub, header: &str, configuration: &Path) -> (bool, String) {
     let document = format!("{}/v1/openapi.json", hub.url());
-    let mut args = vec!["--config-file".to_owned(), configuration.display().to_string(), "run".to_owned(), document];
+    // It keeps what it found beside where it runs.
+    let place = configuration.parent().expect("a directory");
+    let mut args = vec!["-C".to_owned(), place.display().to_string(), program.display().to_string()];
+    args.extend(["--config-file".to_owned(), configuration.display().to_string(), "run".to_owned(), document]);
     args.extend(
         ["--header", header, "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES].map(str::to_owned),
     );
@@ -94,7 +97,7 @@ async fn fuzz(program: &Path, hub: &Hub, header: &str, configuration: &Path) -> 
     for path in LEFT_OUT {
         args.extend(["--exclude-path".to_owned(), path.to_owned()]);
     }
-    let (status, output) = process::run_for(program, &args, "", PATIENCE).await;
+    let (status, output) = process::run_for(Path::new("/usr/bin/env"), &args, "", PATIENCE).await;
     (status.success(), output)
 }
 
