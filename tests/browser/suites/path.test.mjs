@@ -205,6 +205,8 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
 
   // The suite `looks` does this for the mock.
   if (isReal) {
+    // Here, because the steps about people sign in as well: one address may try ten times a minute.
+    await factorSteps({ step, page, browser, world });
     await step('every_page_of_the_real_hub_is_accessible_and_fits_in_every_look', { timeout: 150_000 }, async () => {
       const storageState = await page.context().storageState();
       const server = await serverUrl(page, world, world.enroll ? name : '');
@@ -255,7 +257,6 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
         one.id = found.data.find((server) => server.name === one.name).id;
       }
     });
-    await factorSteps({ step, page, browser, world });
     await peopleSteps({ step, page, browser, world, mine, other });
   }
 
