@@ -11,6 +11,7 @@ use super::rights::Rights;
 use super::scope::Place;
 use crate::clock::Timestamp;
 use crate::ids::{ApiKeyId, SessionId};
+use crate::secret::TokenDigest;
 
 /// Who acts, in which workspace, from where.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub enum Principal {
         name: String,
         /// Who made the key: its rights end with theirs.
         user_id: UserId,
+        /// Digest of the token it came with: a key that was rotated has another.
+        token: TokenDigest,
     },
     /// An agent, on its own behalf.
     Agent {

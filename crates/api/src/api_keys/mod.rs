@@ -58,11 +58,12 @@ pub async fn authenticate(hub: &Hub, origin: RequestOrigin, bearer: &str) -> Res
     let token = Token::parse(TOKEN_PREFIX, bearer).ok_or_else(unknown)?;
     let now = hub.now();
     let mut database = hub.db.read().await?;
-    let key = store::by_token(&mut database.conn(), TokenDigest::of(token.reveal())).await?;
+    let token = TokenDigest::of(token.reveal());
+    let key = store::by_token(&mut database.conn(), token.clone()).await?;
     let key = key.filter(|key| key.is_good(now)).ok_or_else(unknown)?;
     let rights = rights_of(&mut database.conn(), &key).await?;
     drop(database);
-    let principal = Principal::ApiKey { id: key.id, name: key.name.as_str().to_owned(), user_id: key.user_id };
+    let principal = Principal::ApiKey { id: key.id, name: key.name.as_str().to_owned(), user_id: key.user_id, token };
     let actor = Actor { principal, workspace_id: key.workspace_id, rights, origin };
     if !key.admits(actor.origin.ip.parse::<IpAddr>().ok()) {
         return refuse_address(hub, &actor, &key).await;
@@ -80,12 +81,12 @@ async fn refuse_address(hub: &Hub, actor: &Actor, key: &ApiKey) -> Result<Actor>
     Err(Error::new(ErrorCode::Forbidden, "this API key may not be used from this address"))
 }
 
-/// Whether a key can still be used.
+/// Whether a key can still be used with this token.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn is_good(conn: &mut Conn<'_>, id: ApiKeyId, now: Timestamp) -> Result<bool> {
-    Ok(store::by_id(conn, id).await?.is_some_and(|key| key.is_good(now)))
+pub async fn is_good(conn: &mut Conn<'_>, token: TokenDigest, now: Timestamp) -> Result<bool> {
+    Ok(store::by_token(conn, token).await?.is_some_and(|key| key.is_good(now)))
 }
 
 /// What a key may do now: nothing once it is revoked or its time is over.

@@ -100,7 +100,7 @@ pub async fn is_still_good(hub: &Hub, actor: &Actor) -> Result<bool> {
                 store::workspace_of_session(&mut database.conn(), *session_id, now, now.minus(IDLE)).await?;
             workspace == Some(actor.workspace_id)
         }
-        Principal::ApiKey { id, .. } => api_keys::is_good(&mut database.conn(), *id, now).await?,
+        Principal::ApiKey { token, .. } => api_keys::is_good(&mut database.conn(), token.clone(), now).await?,
         Principal::Agent { .. } | Principal::Anonymous | Principal::System => true,
     };
     let rights = access::rights_of(&mut database.conn(), actor.workspace_id, user_id).await?;

@@ -366,6 +366,22 @@ async fn streams_end_when_rights_change_or_the_session_acts_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_token_that_opened_it() {
+    for test in TestHub::each_engine().await {
+        let owner = test.owner().await;
+        let form = json!({ "name": "k", "permissions": ["events.read"], "scope": { "type": "workspace" } });
+        let key = owner.post("/v1/api-keys", form).await.json();
+        let script =
+            test.anonymous().with_header("authorization", &format!("Bearer {}", key["token"].as_str().unwrap()));
+        let mut stream = Reader::open(&script, None).await;
+        stream.take("hello").await;
+        let rotate = format!("/v1/api-keys/{}/rotate", key["id"].as_str().unwrap());
+        assert_eq!(owner.post(&rotate, json!({})).await.status, StatusCode::OK);
+        assert_eq!(stream.next().await, None, "the old token is worth nothing at once");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_shows_what_its_follower_may_see_and_nothing_else() {
     for test in TestHub::each_engine().await {
         let owner = test.owner().await;
