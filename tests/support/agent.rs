@@ -98,7 +98,7 @@ impl Agent {
         let mut pids: Vec<i32> = pids.filter(is_worker).collect();
         pids.sort_unstable();
         // What a worker has just forked is its job already, although it still has the worker's arguments.
-        let is_job = |pid: &i32| parent_of(*pid).is_some_and(|parent| pids.contains(&parent));
+        let is_job = |pid: &i32| process::parent_of(*pid).is_some_and(|parent| pids.contains(&parent));
         pids.iter().filter(|pid| !is_job(pid)).map(|pid| Pid::from_raw(*pid)).collect()
     }
 
@@ -196,11 +196,6 @@ impl Registration {
 fn tls_pin(token: &Value) -> Option<String> {
     let command = token["command"].as_str().expect("a line to paste");
     Some(command.split_once("sha256//")?.1.split('\'').next()?.to_owned())
-}
-
-fn parent_of(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn read_json(path: &Path) -> Value {

@@ -10,6 +10,21 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
+/// The process that a process was born of, or that has inherited it.
+pub(crate) fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether the children of a process under test may become children of `pid` when it dies: of the first process, or of
+/// one above the test that asks for it.
+#[must_use]
+pub fn inherits_orphans(pid: Pid) -> bool {
+    let above = |pid: &i32| parent_of(*pid).filter(|parent| *parent > 0);
+    let this = i32::try_from(std::process::id()).ok();
+    std::iter::successors(this, above).chain([1]).any(|ancestor| ancestor == pid.as_raw())
+}
+
 /// A running process.
 #[derive(Debug)]
 pub struct Process {

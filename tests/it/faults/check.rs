@@ -50,9 +50,9 @@ impl Run {
         let marker = &self.host.journal.markers()[number];
         let plan = &self.plan.jobs[number];
         let written = plan.output.concat();
-        let was_killed = marker.started_by.iter().any(|worker| self.killed.contains(worker));
         // A worker may be killed when it has the order and its command has not said a word yet.
-        let may_be_killed = was_killed || (marker.started_by.is_empty() && !self.killed.is_empty());
+        let has_said_nothing = marker.started_by.is_empty() && !self.killed.is_empty();
+        let may_be_killed = self.is_by(marker, &self.killed) || has_said_nothing;
         match ended.state() {
             "succeeded" | "failed" => {
                 let state = if plan.exit_code == 0 { "succeeded" } else { "failed" };

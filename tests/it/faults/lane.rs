@@ -11,6 +11,7 @@ use support::agent::Agent;
 use support::api::Api;
 use support::hub::{Hub, HubOptions};
 use support::link::{Link, State};
+use support::process;
 use support::wait;
 use tempfile::TempDir;
 
@@ -282,6 +283,13 @@ impl Run {
         self.host.journal.markers().iter().any(runs)
     }
 
+    /// Whether one of these workers began a job. A command whose worker was killed before the shell looked for its parent
+    /// names whoever inherits orphans here.
+    pub(super) fn is_by(&self, marker: &Marker, workers: &[Pid]) -> bool {
+        let is_orphan = |parent: &Pid| !self.killed.is_empty() && process::inherits_orphans(*parent);
+        marker.started_by.iter().any(|parent| workers.contains(parent) || is_orphan(parent))
+    }
+
     async fn markers_are(&self, what: &str, wanted: impl Fn(&Marker) -> bool) {
         wait::until(what, LIMIT, async || {
             let markers = self.host.journal.markers();
@@ -293,9 +301,8 @@ impl Run {
     async fn those_that_run_have_ended(&self) {
         let is_done = |marker: &Marker| {
             // A worker that stands still takes no output, which may hold its job up.
-            let is_held_up = |worker| self.killed.contains(worker) || self.stopped.contains(worker);
-            let was_killed = marker.started_by.iter().any(is_held_up);
-            marker.started_by.is_empty() || !marker.ended_with.is_empty() || was_killed
+            let is_held_up = self.is_by(marker, &self.killed) || self.is_by(marker, &self.stopped);
+            marker.started_by.is_empty() || !marker.ended_with.is_empty() || is_held_up
         };
         self.markers_are("what runs has ended", is_done).await;
     }
