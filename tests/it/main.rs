@@ -5,6 +5,7 @@ mod api_fuzz;
 mod audit;
 mod batches;
 mod cancel;
+mod client;
 mod clock_skew;
 mod commit_confirm;
 mod disk_full;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -143,9 +143,26 @@ pub async fn run_for<A: AsRef<OsStr>>(
     stdin: &str,
     limit: Duration,
 ) -> (ExitStatus, String) {
+    let output = run_with(program, args, &[], stdin, limit).await;
+    let text = [output.stdout, output.stderr].concat();
+    (output.status, String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The same with variables of the environment; what it wrote to each of its outputs.
+///
+/// # Panics
+/// When it cannot be started, or does not end in time.
+pub async fn run_with<A: AsRef<OsStr>>(
+    program: &Path,
+    args: &[A],
+    env: &[(&str, &str)],
+    stdin: &str,
+    limit: Duration,
+) -> Output {
     use tokio::io::AsyncWriteExt as _;
     let mut child = Command::new(program)
         .args(args)
+        .envs(env.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -157,7 +174,5 @@ pub async fn run_for<A: AsRef<OsStr>>(
     let _ = pipe.write_all(stdin.as_bytes()).await;
     drop(pipe);
     let output = tokio::time::timeout(limit, child.wait_with_output()).await;
-    let output = output.expect("a program that ends in time").expect("its output");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status, String::from_utf8_lossy(&text).into_owned())
+    output.expect("a program that ends in time").expect("its output")
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod client;
 mod config;
 mod flags;
 mod logging;
@@ -49,6 +50,12 @@ enum Command {
     },
     /// Sign a job as an operator, after a look at what it says: prints the signature
     Sign(sign::Sign),
+    /// Sign in to a hub from this machine: makes an API key for `roadstead api`
+    Login(Box<client::Login>),
+    /// Revoke the API key that `roadstead login` made, and forget it
+    Logout(client::Logout),
+    /// Ask a hub's API, as who `roadstead login` signed in
+    Api(Box<client::Api>),
     /// Print the OpenAPI document
     #[command(hide = true)]
     Openapi,
@@ -111,6 +118,9 @@ pub fn run() -> ExitCode {
         Command::Admin { command: AdminCommand::SetPlan(command) } => plan::set_plan(command),
         Command::Audit { command: AuditCommand::Verify(command) } => audit::verify(*command),
         Command::Sign(command) => sign::sign(&command),
+        Command::Login(command) => client::login(*command),
+        Command::Logout(command) => client::logout(&command),
+        Command::Api(command) => client::api(&command),
         Command::Openapi => print_openapi(),
         Command::Version => say(format_args!("roadstead {}", env!("CARGO_PKG_VERSION"))),
     };
