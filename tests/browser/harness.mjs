@@ -21,7 +21,7 @@ export function launch() {
 /** A page that remembers what went wrong in it; `page.problems` must be empty in the end. */
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext({ ...looks.light, ignoreHTTPSErrors: true, reducedMotion: 'reduce', ...options });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   page.problems = [];
   watchProblems(page);
@@ -42,7 +42,7 @@ export async function shoot(page, name) {
 }
 
 /** Waits for a condition in this process. */
-export async function until(condition, what, timeoutMs = 10_000) {
+export async function until(condition, what, timeoutMs = 30_000) {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const value = await condition();

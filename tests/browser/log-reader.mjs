@@ -24,7 +24,7 @@ async function scrollThrough(box) {
   };
   /** Rows lag behind the scroll position by a frame or two, and old ones are fetched. */
   const settledRows = async () => {
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 60_000;
     while (performance.now() < deadline) {
       const rows = rowsOnScreen();
       const { top, bottom } = box.getBoundingClientRect();

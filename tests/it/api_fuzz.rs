@@ -101,6 +101,43 @@ async fn fuzz(program: &Path, hub: &Hub, header: &str, configuration: &Path) -> 
     (status.success(), output)
 }
 
+/// Judges every example by its schema, with the interpreter and the validator that the fuzzer itself uses.
+const JUDGE: &str = r"
+import json, sys, jsonschema_rs
+document = json.load(open(sys.argv[1]))
+judged = wrong = 0
+def contents(operation):
+    yield operation.get('requestBody', {}).get('content', {})
+    for response in operation['responses'].values():
+        yield response.get('content', {})
+for path, item in document['paths'].items():
+    for method, operation in item.items():
+        for kinds in contents(operation):
+            content = kinds.get('application/json', {})
+            if 'example' not in content:
+                continue
+            judged += 1
+            schema = {**content['schema'], 'components': document['components']}
+            for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(content['example']):
+                wrong += 1
+                print(method, path, '/'.join(map(str, error.instance_path)), error.message)
+print(judged, 'examples')
+sys.exit(1 if wrong or judged < 80 else 0)
+";
+
+#[tokio::test]
+async fn every_example_in_the_description_fits_its_schema() {
+    let Some(program) = program() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (status, document) = process::run(&support::hub::binary(), &["openapi"], "").await;
+    assert!(status.success(), "{document}");
+    let [judge, file] = ["judge.py", "openapi.json"].map(|name| dir.path().join(name));
+    std::fs::write(&judge, JUDGE).unwrap();
+    std::fs::write(&file, document).unwrap();
+    let (status, output) = process::run(&program.with_file_name("python"), &[judge, file], "").await;
+    assert!(status.success(), "{output}");
+}
+
 #[tokio::test]
 async fn made_up_requests_get_answers_that_the_description_knows() {
     let Some(program) = program() else { return };

@@ -12,6 +12,8 @@ export class Batches {
     this.all = [];
     this.batchJobMs = 120;
     this.outcomes = new Map();
+    /** What was asked for, word for word. */
+    this.asked = [];
     this.timers = new Set();
   }
 
@@ -26,6 +28,7 @@ export class Batches {
         return page(this.all.map((one) => this.view(one)).filter((one) => !states || states.includes(one.state)), query);
       }
       case 'POST /v1/job-batches':
+        this.asked.push(body);
         return [201, this.view(this.create(body))];
       case 'GET /v1/job-batches/{id}':
         return this.view(this.one(id));

@@ -10,7 +10,7 @@ const INPUT_MS = 100;
 /** Continuous integration machines are shared; the budget holds on a quiet one. */
 const PATIENCE = Number(process.env.ROADSTEAD_PATIENCE ?? 3);
 
-test('five thousand servers', { timeout: 120_000 }, async (t) => {
+test('five thousand servers', { timeout: 360_000 }, async (t) => {
   const mock = await startMock({ servers: SERVERS, offlineShare: 0.3 });
   const browser = await launch();
   const page = await openPage(browser);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { launch, openPage } from '../harness.mjs';
 import { account, startMock } from '../mock/hub.mjs';
 
-test('keyboard only', { timeout: 60_000 }, async (t) => {
+test('keyboard only', { timeout: 180_000 }, async (t) => {
   const mock = await startMock({ servers: 30, offlineShare: 0, signedIn: false });
   const browser = await launch();
   const page = await openPage(browser);

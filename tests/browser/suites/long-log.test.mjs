@@ -8,7 +8,7 @@ const MEGABYTES = 200;
 const HEAP_LIMIT_BYTES = 150 * 1024 * 1024;
 const LINES_A_MEGABYTE = 10_000;
 
-test('a log of 200 MB', { timeout: 200_000 }, async (t) => {
+test('a log of 200 MB', { timeout: 600_000 }, async (t) => {
   const mock = await startMock({ servers: 1, offlineShare: 0 });
   const browser = await launch();
   const page = await openPage(browser);

@@ -8,7 +8,7 @@ import { startMock } from '../mock/hub.mjs';
 import { showcase } from '../mock/showcase.mjs';
 import { overlays, pagesOf } from '../pages.mjs';
 
-test('every page in every look', { timeout: 1_200_000 }, async (t) => {
+test('every page in every look', { timeout: 1_800_000 }, async (t) => {
   const mock = await startMock({ servers: 46, offlineShare: 0.1 });
   mock.shown = showcase(mock);
   const browser = await launch();

@@ -24,7 +24,7 @@ async function world(t, options) {
   return { mock, page };
 }
 
-test('people', { timeout: 120_000 }, async (t) => {
+test('people', { timeout: 360_000 }, async (t) => {
   const { mock, page } = await world(t);
   await page.goto(mock.url);
   let broken = false;

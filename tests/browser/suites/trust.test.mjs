@@ -25,7 +25,7 @@ async function world(t, { look = 'light', ...options } = {}) {
   return { mock, page, shown };
 }
 
-test('a_job_waits_for_a_signature_is_signed_and_runs', { timeout: 60_000 }, async (t) => {
+test('a_job_waits_for_a_signature_is_signed_and_runs', { timeout: 180_000 }, async (t) => {
   const { mock, page, shown } = await world(t);
   await page.goto(mock.url);
   await page.getByRole('link', { name: '2 jobs wait for a signature' }).click();
@@ -69,7 +69,7 @@ test('a_text_that_belongs_to_another_job_is_not_offered_for_signing', async (t) 
   assert.equal(await page.getByRole('button', { name: /\.json$/ }).count(), 0);
 });
 
-test('the_page_says_what_every_state_means', { timeout: 60_000 }, async (t) => {
+test('the_page_says_what_every_state_means', { timeout: 180_000 }, async (t) => {
   const { mock, page, shown } = await world(t);
   const says = {
     queued_offline: ['is not connected. The job is sent as soon as it is back', 'It is given up', 'in 23 h'],
@@ -113,7 +113,7 @@ test('a_waiting_job_moves_when_its_server_is_back', async (t) => {
   await page.getByText('is not connected').waitFor({ state: 'detached' });
 });
 
-test('the_policy_is_narrowed_and_lifted_and_waits_for_a_host_that_is_away', { timeout: 60_000 }, async (t) => {
+test('the_policy_is_narrowed_and_lifted_and_waits_for_a_host_that_is_away', { timeout: 180_000 }, async (t) => {
   const { mock, page, shown } = await world(t);
   const { busy, restricted, offline, unreadable } = shown.servers;
   const rule = (name) => page.getByRole('table', { name: 'Policy in force' }).getByRole('row').filter({ hasText: name });
@@ -171,7 +171,7 @@ test('a_token_is_rotated_on_demand', async (t) => {
   await page.getByText('Issued just now').waitFor();
 });
 
-test('operator_keys_are_added_and_removed', { timeout: 60_000 }, async (t) => {
+test('operator_keys_are_added_and_removed', { timeout: 180_000 }, async (t) => {
   const { mock, page } = await world(t, { look: 'phone' });
   await page.goto(`${mock.url}/account`);
   await page.getByRole('button', { name: 'Add key' }).click();
@@ -193,7 +193,7 @@ test('operator_keys_are_added_and_removed', { timeout: 60_000 }, async (t) => {
   await row.waitFor({ state: 'detached' });
 });
 
-test('the_whole_log_is_searched_in_stretches_and_a_match_is_jumped_to', { timeout: 90_000 }, async (t) => {
+test('the_whole_log_is_searched_in_stretches_and_a_match_is_jumped_to', { timeout: 270_000 }, async (t) => {
   const { mock, page } = await world(t);
   mock.searchBytes = 100_000;
   const job = mock.addJob(mock.servers[0], { command: './import.sh' }, 'succeeded', { started_at: new Date().toISOString(), exit_code: 0 });

@@ -9,6 +9,7 @@
 mod agent_idle;
 mod agent_size;
 mod agent_soak;
+mod api_list;
 mod dispatch;
 mod dispatch_fanout;
 mod fleet;
@@ -35,6 +36,11 @@ enum Scale {
 async fn main() -> anyhow::Result<()> {
     let (flags, names): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     ensure!(flags.iter().all(|flag| flag == "--quick"), "there is no flag but --quick");
+    if let [name, kind, file] = names.as_slice()
+        && name == "floor-api-list"
+    {
+        return api_list::floor(kind, file.as_ref()).await;
+    }
     let scale = if flags.is_empty() { Scale::Full } else { Scale::Quick };
     for name in &names {
         let report = run(name, scale).await?;
@@ -56,6 +62,7 @@ async fn run(name: &str, scale: Scale) -> anyhow::Result<Report> {
     match (name, scale) {
         ("agent-size", _) => agent_size::run(scale).await,
         ("agent-soak", _) => agent_soak::run(scale).await,
+        ("api-list", _) => api_list::run(scale).await,
         ("dispatch-fanout", _) => dispatch_fanout::run(scale).await,
         ("log-slow-follower", _) => log_slow_follower::run(scale).await,
         ("agent-idle", Scale::Full) => agent_idle::run().await,
@@ -63,8 +70,8 @@ async fn run(name: &str, scale: Scale) -> anyhow::Result<Report> {
         ("log", Scale::Full) => log::run().await,
         ("agent-idle" | "dispatch" | "log", Scale::Quick) => bail!("{name} has no --quick"),
         _ => bail!(
-            "unknown benchmark {name}; there are agent-idle, agent-size, agent-soak, dispatch, dispatch-fanout, log and \
-             log-slow-follower"
+            "unknown benchmark {name}; there are agent-idle, agent-size, agent-soak, api-list, dispatch, \
+             dispatch-fanout, log and log-slow-follower"
         ),
     }
 }

@@ -1,5 +1,7 @@
 //! The OpenAPI document: what the slices' routes say, completed with what holds for all of them.
 
+mod examples;
+
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse as _, Response};
@@ -10,6 +12,8 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::{ContentBuilder, Info, License, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
+
+use examples::Examples;
 
 use super::extract::Json;
 use super::page::Limit;
@@ -93,8 +97,11 @@ fn finish(mut document: OpenApi) -> OpenApi {
         ResponseBuilder::new().description("An error; `error.code` says which").content("application/json", content);
     components.responses.insert(ERROR_RESPONSE.to_owned(), error.build().into());
 
+    let schemas = serde_json::to_value(&components.schemas).unwrap_or_default();
+    let mut examples = Examples::new(&schemas);
     for (path, item) in &mut document.paths.paths {
         for (changes, operation) in operations_mut(item) {
+            examples.add_to(operation);
             for status in refusals(path, changes, operation) {
                 let error = RefOr::Ref(Ref::from_response_name(ERROR_RESPONSE));
                 operation.responses.responses.entry(status.to_owned()).or_insert(error);

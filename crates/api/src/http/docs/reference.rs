@@ -74,6 +74,7 @@ fn write_operation(html: &mut String, operation: &Operation<'_>) {
     write_parameters(html, part("parameters"));
     for (kind, content) in entries(&part("requestBody")["content"]) {
         let _ = writeln!(html, "<p>Body, <code>{}</code>: {}</p>", escape(kind), type_of(&content["schema"]));
+        write_example(html, content);
     }
     html.push_str("<ul>\n");
     for (status, response) in entries(part("responses")) {
@@ -86,9 +87,21 @@ fn write_operation(html: &mut String, operation: &Operation<'_>) {
         for (kind, content) in entries(&response["content"]) {
             let _ = write!(html, ", <code>{}</code>: {}", escape(kind), type_of(&content["schema"]));
         }
+        entries(&response["content"]).for_each(|(_, content)| write_example(html, content));
         html.push_str("</li>\n");
     }
     html.push_str("</ul>\n</section>\n");
+}
+
+/// What it may look like, folded: the fields stand in the schema.
+fn write_example(html: &mut String, content: &Value) {
+    if let Some(example) = content.get("example") {
+        let _ = writeln!(
+            html,
+            "<details><summary>Example</summary><pre><code>{}</code></pre></details>",
+            escape(&format!("{example:#}"))
+        );
+    }
 }
 
 fn write_parameters(html: &mut String, parameters: &Value) {
