@@ -55,7 +55,7 @@ pub async fn open(config: Config) -> Result<App> {
     let keys = open_keys(&config, &db, random.as_ref()).await?;
     let sealing = Sealing::open(&config.keys_dir, random.as_ref())?;
     let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup::default());
-    let outbound = Outbound::new(&lookup, outbound::roots(config.trusted_ca_file.as_deref())?)?;
+    let outbound = Outbound::new(&lookup, outbound::certificates(config.trusted_ca_file.as_deref())?)?;
     Ok(assemble(config, Parts { db, history, keys, sealing, clock, random, outbound }))
 }
 
@@ -119,6 +119,7 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         metrics: crate::metrics::State::default(),
         jobs: crate::jobs::State::default(),
         job_batches: crate::job_batches::State::default(),
+        deliveries: crate::deliveries::State::default(),
         access: crate::access::State::default(),
         enrollment: crate::enrollment::State::default(),
         config,
@@ -145,6 +146,7 @@ pub async fn start_background(app: &App) {
     crate::jobs::spawn(app);
     crate::job_batches::spawn(app);
     crate::license::spawn(app);
+    crate::deliveries::start(app);
 }
 
 #[cfg(test)]

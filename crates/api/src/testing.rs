@@ -23,7 +23,7 @@ use crate::http;
 use crate::hub::App;
 use crate::keys::Keys;
 use crate::outbound::testing::Names;
-use crate::outbound::{Lookup, Outbound, roots};
+use crate::outbound::{Lookup, Outbound};
 use crate::random::{Random, SeededRandom};
 use crate::sealing::Sealing;
 use crate::start::{Parts, assemble};
@@ -68,7 +68,12 @@ impl TestHub {
 
     /// One hub per engine that is here: SQLite, and PostgreSQL where `ROADSTEAD_TEST_POSTGRES` names a server.
     pub async fn each_engine() -> Vec<Self> {
-        both().await.into_iter().map(|database| Self::on(database, |_| {})).collect()
+        Self::each_engine_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn each_engine_with(change: impl Fn(&mut Config)) -> Vec<Self> {
+        both().await.into_iter().map(|database| Self::on(database, &change)).collect()
     }
 
     /// # Panics
@@ -93,6 +98,7 @@ impl TestHub {
             requests_per_minute: 600,
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             metrics_token: None,
+            mail: None,
             trusted_ca_file: None,
             retention: Retention::default(),
         };
@@ -101,7 +107,7 @@ impl TestHub {
         let (db, history) = (database.main.clone(), database.history.clone());
         let names = Arc::new(Names::default());
         let lookup: Arc<dyn Lookup> = names.clone();
-        let outbound = Outbound::new(&lookup, roots(None).expect("built-in roots")).expect("a client");
+        let outbound = Outbound::new(&lookup, Vec::new()).expect("a client");
         let hub =
             assemble(config, Parts { db, history, keys, sealing: sealing(1), clock: clock.clone(), random, outbound });
         Self { hub, clock, names, database, data_dir }

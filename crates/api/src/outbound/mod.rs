@@ -93,24 +93,28 @@ pub enum Failure {
 pub struct Outbound {
     public: reqwest::Client,
     private: reqwest::Client,
-    roots: Arc<RootCertStore>,
+    further: Vec<CertificateDer<'static>>,
 }
 
 impl Outbound {
-    /// One that asks `lookup` for addresses and trusts `roots`.
+    /// One that asks `lookup` for addresses, and trusts the certificates of public authorities and `further` ones.
     ///
     /// # Errors
-    /// When no client can be made.
-    pub fn new(lookup: &Arc<dyn Lookup>, roots: RootCertStore) -> anyhow::Result<Self> {
+    /// When no client can be made, or a certificate cannot be used.
+    pub fn new(lookup: &Arc<dyn Lookup>, further: Vec<CertificateDer<'static>>) -> anyhow::Result<Self> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for certificate in &further {
+            roots.add(certificate.clone()).context("trusted_ca_file holds a certificate that cannot be used")?;
+        }
         let roots = Arc::new(roots);
         let client = |reach| client(Guard { lookup: Arc::clone(lookup), reach }, &roots);
-        Ok(Self { public: client(Reach::Public)?, private: client(Reach::Private)?, roots: Arc::clone(&roots) })
+        Ok(Self { public: client(Reach::Public)?, private: client(Reach::Private)?, further })
     }
 
-    /// The certificates that peers are trusted by.
+    /// The certificates that peers are trusted by besides those of public authorities.
     #[must_use]
-    pub fn roots(&self) -> &Arc<RootCertStore> {
-        &self.roots
+    pub fn further_certificates(&self) -> &[CertificateDer<'static>] {
+        &self.further
     }
 
     /// Sends a request and reads its answer.
@@ -147,25 +151,22 @@ impl Outbound {
     }
 }
 
-/// The certificates of public authorities, and those of a PEM file.
+/// The certificates of a PEM file.
 ///
 /// # Errors
 /// When the file cannot be read or holds none.
-pub fn roots(further: Option<&Path>) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let Some(path) = further else { return Ok(roots) };
+pub fn certificates(file: Option<&Path>) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let Some(path) = file else { return Ok(Vec::new()) };
     let text = data_dir::read(path, MAX_CA_BYTES)?;
     let text = text.with_context(|| format!("there is no file {} with certificates", path.display()))?;
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.with_context(|| format!("{} is not a PEM file", path.display()))?;
-        roots
-            .add(certificate)
-            .with_context(|| format!("{} holds a certificate that cannot be used", path.display()))?;
-        count += 1;
-    }
-    anyhow::ensure!(count > 0, "{} holds no certificate; write PEM with BEGIN CERTIFICATE lines", path.display());
-    Ok(roots)
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found = found.with_context(|| format!("{} is not a PEM file", path.display()))?;
+    anyhow::ensure!(
+        !found.is_empty(),
+        "{} holds no certificate; write PEM with BEGIN CERTIFICATE lines",
+        path.display()
+    );
+    Ok(found)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the replacement that the ban names")]
