@@ -24,11 +24,9 @@ pub(crate) struct Received {
 impl Received {
     /// The first link of the hub in it.
     pub(crate) fn link(&self) -> String {
-        let start = self.text.find("http://").unwrap();
-        self.text[start..].lines().find(|line| line.contains('#')).map(str::to_owned).unwrap_or_else(|| {
-            let lines = self.text.lines().find(|line| line.starts_with("http://") && line.contains('#'));
-            lines.unwrap_or_else(|| panic!("no link in {}", self.text)).to_owned()
-        })
+        let mut lines = self.text.lines();
+        let link = lines.find(|line| line.starts_with("http://") && line.contains('#'));
+        link.unwrap_or_else(|| panic!("no link in {}", self.text)).to_owned()
     }
 
     pub(crate) fn subject(&self) -> String {
