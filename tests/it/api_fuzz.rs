@@ -56,7 +56,13 @@ async fn furnish(owner: &Api, hub: &Hub) -> Vec<(&'static str, String)> {
     let member = hub.api().post("/v1/invites/accept", &accept).await.unwrap().expect(200);
     let key = json!({ "name": "other", "permissions": ["servers.read"], "scope": everywhere });
     let key = owner.post("/v1/api-keys", &key).await.unwrap().expect(201);
+    let webhook = json!({ "name": "Chat", "url": "https://hooks.invalid/", "events": ["nothing.happens"] });
+    let webhook = owner.post("/v1/outgoing-webhooks", &webhook).await.unwrap().expect(201);
+    let test = format!("/v1/outgoing-webhooks/{}/test", id(&webhook, "id"));
+    let delivery = owner.post(&test, &json!({})).await.unwrap().expect(202);
     vec![
+        ("/v1/outgoing-webhooks/", id(&webhook, "id")),
+        ("/v1/deliveries/", id(&delivery, "id")),
         ("/v1/projects/", id(&project, "id")),
         ("/v1/servers/install-tokens/", id(&token, "id")),
         ("/v1/servers/", server),

@@ -9,6 +9,7 @@ pub mod gate;
 pub mod hub;
 pub mod link;
 pub mod process;
+pub mod receiver;
 pub mod secrets;
 pub mod sse;
 pub mod vps;

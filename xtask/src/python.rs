@@ -1,4 +1,4 @@
-//! Python programs that tests use, in an environment of their own.
+//! Python programs that tests use, each in an environment of its own.
 
 use std::path::PathBuf;
 
@@ -8,15 +8,27 @@ use crate::{paths, proc};
 
 /// Makes up requests from a description of an API.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+/// A mail server that does what it is told.
+const AIOSMTPD: &str = "aiosmtpd==1.4.6";
 
-/// Installs it unless it is there; takes some seconds.
+/// The program schemathesis.
 pub(crate) fn schemathesis() -> Result<PathBuf> {
-    let home = paths::cache().join("python").join(SCHEMATHESIS.replace("==", "-"));
-    let program = home.join("bin/schemathesis");
+    environment(SCHEMATHESIS, "bin/schemathesis")
+}
+
+/// A Python that has aiosmtpd.
+pub(crate) fn with_mail_server() -> Result<PathBuf> {
+    Ok(environment(AIOSMTPD, "bin/aiosmtpd")?.with_file_name("python3"))
+}
+
+/// Installs a package unless its program is there, which takes some seconds; the path of the program.
+fn environment(package: &str, program: &str) -> Result<PathBuf> {
+    let home = paths::cache().join("python").join(package.replace("==", "-"));
+    let program = home.join(program);
     if program.is_file() {
         return Ok(program);
     }
-    println!("Installing {SCHEMATHESIS}");
+    println!("Installing {package}");
     // What an interrupted run left is no environment.
     let _absent = std::fs::remove_dir_all(&home);
     proc::run(proc::command("python3").args(["-m", "venv"]).arg(&home))?;
@@ -24,7 +36,7 @@ pub(crate) fn schemathesis() -> Result<PathBuf> {
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        SCHEMATHESIS,
+        package,
     ]))?;
     Ok(program)
 }

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::events::Change;
 use crate::ids::Ids;
 use crate::keys::Keys;
+use crate::outbound::Outbound;
 use crate::random::Random;
 use crate::sealing::Sealing;
 use crate::tasks::Tasks;
@@ -40,6 +41,8 @@ pub struct Hub {
     pub keys: Keys,
     /// Seals secrets that wait.
     pub sealing: Sealing,
+    /// The way out, to where others wish.
+    pub outbound: Outbound,
     /// Background tasks.
     pub tasks: Tasks,
     /// Fan-out of changes inside this process.
@@ -64,6 +67,8 @@ pub struct Hub {
     pub jobs: crate::jobs::State,
     /// Batches that may move on.
     pub job_batches: crate::job_batches::State,
+    /// What is on its way out.
+    pub deliveries: crate::deliveries::State,
     /// Agent builds that this hub hands out.
     pub enrollment: crate::enrollment::State,
 }
@@ -86,7 +91,7 @@ impl Hub {
     /// # Errors
     /// When the database cannot be written.
     pub async fn begin(&self) -> Result<Unit<'_>> {
-        Ok(Unit { hub: self, tx: self.db.write().await?, changes: Vec::new(), audited: false })
+        Ok(Unit { hub: self, tx: self.db.write().await?, changes: Vec::new(), audited: false, delivers: false })
     }
 }
 
@@ -98,6 +103,7 @@ pub struct Unit<'h> {
     tx: Tx,
     changes: Vec<Change>,
     audited: bool,
+    delivers: bool,
 }
 
 impl Unit<'_> {
@@ -106,10 +112,10 @@ impl Unit<'_> {
         self.tx.conn()
     }
 
-    /// Records who did what to what; `details` must hold no secret.
+    /// Records who did what to what, and tells webhooks of it; `details` must hold no secret.
     ///
     /// # Errors
-    /// When the record cannot be written.
+    /// When it cannot be written.
     pub async fn audit(
         &mut self,
         actor: &Actor,
@@ -119,7 +125,14 @@ impl Unit<'_> {
         details: Value,
     ) -> Result<()> {
         self.audited = true;
-        crate::audit::record(self.hub, &mut self.tx.conn(), actor, action, subject, outcome, details).await
+        let hub = self.hub;
+        crate::webhooks::tell(hub, self, actor, action, &subject, (outcome, &details)).await?;
+        crate::audit::record(hub, &mut self.tx.conn(), actor, action, subject, outcome, details).await
+    }
+
+    /// Something was put into the outbox.
+    pub(crate) const fn delivers(&mut self) {
+        self.delivers = true;
     }
 
     /// Announces a change on the event stream once it is committed.
@@ -136,6 +149,9 @@ impl Unit<'_> {
         self.tx.commit().await?;
         if self.audited {
             self.hub.audit.wake.wake();
+        }
+        if self.delivers {
+            self.hub.deliveries.wake.wake();
         }
         for change in recorded {
             self.hub.bus.publish(change);

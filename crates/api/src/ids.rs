@@ -36,6 +36,14 @@ protocol::id! {
     /// An install token; says nothing about the token.
     InstallTokenId
 }
+protocol::id! {
+    /// A webhook that the hub calls.
+    WebhookId
+}
+protocol::id! {
+    /// A message of the hub on its way out; receivers of webhooks know it by the same id.
+    DeliveryId
+}
 
 /// How far the clock may go back before ids follow it; until then they go on counting.
 const PATIENCE_MS: u64 = 10_000;
@@ -123,6 +131,8 @@ makers! {
     api_key: ApiKeyId,
     session: SessionId,
     install_token: InstallTokenId,
+    webhook: WebhookId,
+    delivery: DeliveryId,
 }
 
 #[cfg(test)]

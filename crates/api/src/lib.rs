@@ -14,11 +14,13 @@ pub mod background;
 pub mod bus;
 pub mod db;
 pub mod http;
+pub mod outbound;
 
 pub mod access;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
+pub mod deliveries;
 pub mod enrollment;
 pub mod events;
 pub mod gateway;
@@ -26,12 +28,14 @@ pub mod installation;
 pub mod job_batches;
 pub mod jobs;
 pub mod license;
+pub mod mail;
 pub mod metrics;
 pub mod operators;
 pub mod plans;
 pub mod projects;
 pub mod servers;
 pub mod team;
+pub mod webhooks;
 pub mod workspaces;
 
 pub mod clock;

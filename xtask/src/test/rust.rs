@@ -43,6 +43,12 @@ pub(super) fn tests(run: &mut Run, parts: Parts, agent: &Path) -> Result<()> {
             Ok(())
         })?;
     }
+    if parts.mail {
+        run.check("aiosmtpd", || {
+            environment.push(("ROADSTEAD_TEST_MAIL_PYTHON", python::with_mail_server()?));
+            Ok(())
+        })?;
+    }
     let mut postgres = None;
     if parts.postgres {
         run.check("PostgreSQL", || {

@@ -17,7 +17,7 @@ mod tests;
 
 pub use actor::{Actor, Principal, RequestOrigin};
 pub use extract::{Authorized, Installation, Resource, State, Visible, Workspace, authorize, in_workspace};
-pub use node::{Fresh, Node, NodeSet, Verb, verbs};
+pub use node::{Fresh, Look, Node, NodeSet, Verb, verbs};
 pub use rights::{Held, Rights};
 pub use role::Role;
 pub use scope::{Columns, Place, Reach, Scope};

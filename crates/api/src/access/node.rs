@@ -22,6 +22,15 @@ impl<V: Verb> Verb for Fresh<V> {
     const FRESH: bool = true;
 }
 
+/// As `V`, and harmless whatever its node: for looking at what only those may see who may change it.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<V>(std::marker::PhantomData<V>);
+
+impl<V: Verb> Verb for Look<V> {
+    const NODE: Node = V::NODE;
+    const FRESH: bool = false;
+}
+
 macro_rules! nodes {
     ($(#[doc = $doc:literal] $variant:ident = $name:literal,)*) => {
         /// A permission node.
@@ -96,6 +105,8 @@ nodes! {
     AuditRead = "audit.read",
     /// Remove personal data from records of the audit log.
     AuditRedact = "audit.redact",
+    /// Have the hub call URLs when something happens, and see what it told whom.
+    WebhooksManage = "webhooks.manage",
     /// Rename the workspace and change its rules.
     WorkspaceManage = "workspace.manage",
     /// Hand the workspace to another owner, or close it.
@@ -114,6 +125,7 @@ impl Node {
             | Self::ApiKeysCreate
             | Self::ApiKeysManage
             | Self::AuditRedact
+            | Self::WebhooksManage
             | Self::WorkspaceManage
             | Self::WorkspaceClose => true,
             Self::ServersRead

@@ -25,8 +25,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::{App, Hub};
 use crate::ids::ApiKeyId;
+use crate::mail::{self, Notice, Recipient};
 use crate::projects;
 use crate::secret::{TokenDigest, new_token};
+use crate::workspaces;
 use model::{ApiKey, KeyMade, KeyView, NewKey};
 
 const TOKEN_PREFIX: &str = "rsk_";
@@ -166,6 +168,11 @@ async fn make(hub: &Hub, actor: &Actor, new: NewKey) -> Result<KeyMade> {
     let details =
         json!({ "permissions": new.permissions, "scope": new.scope, "expires_at": ttl.map(|ttl| now.plus(ttl)) });
     unit.audit(actor, "api_key.create", Subject::new("api_key", &id, new.name.as_str()), Outcome::Ok, details).await?;
+    if let Some(maker) = auth::person(&mut unit.conn(), user_id).await? {
+        let workspace = workspaces::name(&mut unit.conn(), actor.workspace_id).await?;
+        let notice = Notice::ApiKeyMade { key: new.name.as_str(), workspace: workspace.as_str(), ip: &actor.origin.ip };
+        mail::notify(hub, &mut unit, &Recipient::of(&maker), &notice).await?;
+    }
     let made = shown(&mut unit.conn(), id).await?;
     unit.commit().await?;
     Ok(KeyMade { key: made, token: secret.reveal().to_owned() })

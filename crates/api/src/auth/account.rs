@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::Hub;
 use crate::ids::SessionId;
+use crate::mail::{self, Notice, Recipient};
 use crate::workspaces;
 
 /// A session as its owner sees it.
@@ -101,6 +102,8 @@ pub(super) async fn change_password(hub: &Hub, person: &Person, current: &Passwo
     let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
     let details = json!({ "sessions_ended": ended });
     unit.audit(&person.actor, "account.password", own(person), Outcome::Ok, details).await?;
+    let notice = Notice::PasswordChanged { how: "by somebody who was signed in" };
+    mail::notify(hub, &mut unit, &Recipient::of(&person.user), &notice).await?;
     unit.commit().await?;
     hub.http.recheck_streams();
     Ok(())
@@ -141,6 +144,11 @@ pub(super) async fn change_email(hub: &Hub, person: &Person, email: &Email, pass
     let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
     let details = json!({ "email": { "from": person.user.email, "to": email.as_str() }, "sessions_ended": ended });
     unit.audit(&person.actor, "account.email", own(person), Outcome::Ok, details).await?;
+    let ip = &person.actor.origin.ip;
+    let notice = Notice::EmailChanged { old: &person.user.email, new: email.as_str(), ip };
+    for address in [person.user.email.as_str(), email.as_str()] {
+        mail::notify(hub, &mut unit, &Recipient { email: address, name: &person.user.name }, &notice).await?;
+    }
     unit.commit().await?;
     hub.http.recheck_streams();
     Ok(User { email: email.as_str().to_owned(), ..person.user.clone() })

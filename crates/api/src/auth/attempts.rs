@@ -48,18 +48,46 @@ impl Attempt {
 /// 429 when there were too many: it must not be looked at then.
 pub(super) async fn admit(hub: &Hub, origin: &RequestOrigin, account: &str) -> Result<Attempt> {
     admit_address(hub, origin).await?;
+    admit_account(hub, origin, account).await
+}
+
+/// As [`admit`], of an address that was counted already.
+///
+/// # Errors
+/// As [`admit`].
+pub(super) async fn admit_account(hub: &Hub, origin: &RequestOrigin, account: &str) -> Result<Attempt> {
     let network = Network::of(&origin.ip).to_string();
     let is_known = {
         let mut database = hub.db.read().await?;
         store::knows_network(&mut database.conn(), account.to_owned(), network.clone()).await?
     };
     // No address holds a space.
-    let name = if is_known { format!("{account} from {network}") } else { account.to_owned() };
+    let name = if is_known { known_name(account, &network) } else { account.to_owned() };
     let admitted = hub.auth.throttle.admit_account(hub.now(), &name);
     wake(hub);
     match admitted {
         Ok(()) => Ok(Attempt(name)),
         Err(refusal) => Err(refuse(hub, origin.clone(), refusal).await),
+    }
+}
+
+/// Somebody proved that an account is theirs in another way: what strangers did to it, and what they themselves did from
+/// there, is forgotten.
+pub(super) fn forgive_account(hub: &Hub, origin: &RequestOrigin, account: &str) {
+    let network = Network::of(&origin.ip).to_string();
+    Attempt(known_name(account, &network)).forgive(hub);
+    Attempt(account.to_owned()).forgive(hub);
+}
+
+fn known_name(account: &str, network: &str) -> String {
+    format!("{account} from {network}")
+}
+
+/// Whether somebody who has signed in before signs in from a network that they never signed in from.
+pub(super) async fn is_new_place(conn: &mut Conn<'_>, user: UserId, origin: &RequestOrigin) -> Result<bool, DbError> {
+    match Network::of(&origin.ip) {
+        Network::Unknown => Ok(false),
+        network => store::is_new_network(conn, user, network.to_string()).await,
     }
 }
 

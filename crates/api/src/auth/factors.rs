@@ -19,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::db::{Conn, DbError};
 use crate::error::{Error, ErrorCode, Result};
 use crate::hub::{Hub, Unit};
+use crate::mail::{self, Notice, Recipient};
 
 /// What somebody proved who they are with, besides the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +116,7 @@ pub(super) async fn enable(hub: &Hub, person: &Person, code: &OneTimeCode) -> Re
     }
     let recovery_codes = renew(hub, &mut unit, user).await?;
     unit.audit(&person.actor, "totp.enable", own(person), Outcome::Ok, json!({})).await?;
+    mail::notify(hub, &mut unit, &Recipient::of(&person.user), &Notice::TotpEnabled).await?;
     unit.commit().await?;
     attempt.forgive(hub);
     Ok(recovery_codes)
@@ -128,6 +130,8 @@ pub(super) async fn disable(hub: &Hub, person: &Person, password: &Password, cod
         return Err(not_on());
     }
     unit.audit(&person.actor, "totp.disable", own(person), Outcome::Ok, factor.details()).await?;
+    let notice = Notice::TotpDisabled { how: "by somebody who was signed in" };
+    mail::notify(hub, &mut unit, &Recipient::of(&person.user), &notice).await?;
     unit.commit().await?;
     // A workspace may require them: what follows its changes ends.
     hub.http.recheck_streams();
@@ -200,9 +204,14 @@ async fn take(hub: &Hub, user: UserId, row: &TotpRow, code: &OneTimeCode) -> Res
             Ok(is_new.then_some(Factor::App))
         }
         Some(Kind::Recovery(code)) => {
-            let mut tx = hub.db.write().await?;
-            let is_new = store::use_recovery_code(&mut tx.conn(), user, code.digest(user)).await?;
-            tx.commit().await?;
+            let mut unit = hub.begin().await?;
+            let is_new = store::use_recovery_code(&mut unit.conn(), user, code.digest(user)).await?;
+            if is_new && let Some(account) = store::account(&mut unit.conn(), user).await? {
+                let left = store::count_recovery_codes(&mut unit.conn(), user).await?;
+                let notice = Notice::RecoveryCodeUsed { left };
+                mail::notify(hub, &mut unit, &Recipient::of(&account.user), &notice).await?;
+            }
+            unit.commit().await?;
             Ok(is_new.then_some(Factor::RecoveryCode))
         }
     }

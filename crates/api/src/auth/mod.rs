@@ -10,6 +10,7 @@ mod join;
 mod model;
 mod password;
 mod reset;
+mod reset_link;
 mod routes;
 mod session;
 mod setup;
@@ -35,14 +36,29 @@ pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};
 pub use sign_in::SignedIn;
 pub use task::{start, sweep};
 
+use std::sync::Arc;
+
+use protocol::UserId;
+use tokio::sync::Semaphore;
+
+use crate::db::{Conn, DbError};
+
 /// What an authenticator app shows.
 #[cfg(test)]
 pub(crate) fn totp_code_at(secret: &str, at: crate::clock::Timestamp) -> String {
     totp::TotpSecret::code_at(secret, at)
 }
 
+/// Somebody with an account.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn person(conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>, DbError> {
+    Ok(store::account(conn, id).await?.map(|account| account.user))
+}
+
 /// Sign-in throttling and the password hashing pool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct State {
     hashing: password::Hashing,
     throttle: throttle::Throttle,
@@ -54,4 +70,20 @@ pub struct State {
     strangers: throttle::Budget,
     /// Sessions and keys whose last use is being written.
     pub(crate) touching: Touching,
+    /// Requests for links that are being seen to.
+    resetting: Arc<Semaphore>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            hashing: password::Hashing::default(),
+            throttle: throttle::Throttle::default(),
+            remembered: tokio::sync::OnceCell::default(),
+            attempts: crate::background::Wake::default(),
+            strangers: throttle::Budget::default(),
+            touching: Touching::default(),
+            resetting: Arc::new(Semaphore::new(reset_link::WORKING)),
+        }
+    }
 }

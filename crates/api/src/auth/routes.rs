@@ -1,6 +1,7 @@
 //! `/v1/setup`, `/v1/auth`; the files below: `/v1/account`.
 
 mod account;
+mod reset;
 mod totp;
 
 use axum::extract::State;
@@ -38,6 +39,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(auth_session, auth_session_update))
         .routes(routes!(auth_step_up))
         .merge(account::routes())
+        .merge(reset::routes())
         .merge(totp::routes())
 }
 

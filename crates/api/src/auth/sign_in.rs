@@ -18,6 +18,7 @@ use crate::db::Conn;
 use crate::error::{Error, ErrorCode, Result};
 use crate::hub::{Hub, Unit};
 use crate::ids::SessionId;
+use crate::mail::{self, Notice, Recipient};
 use crate::secret::{TokenDigest, new_token};
 use crate::workspaces::{self, Workspace};
 
@@ -92,7 +93,12 @@ pub(super) async fn open(
     workspace: Option<WorkspaceId>,
     details: Value,
 ) -> Result<SignedIn> {
+    let is_new_place = attempts::is_new_place(&mut unit.conn(), user.id, &origin).await?;
     let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin).await?;
+    if is_new_place {
+        let notice = Notice::NewSignIn { ip: &origin.ip, agent: &origin.user_agent };
+        mail::notify(hub, unit, &Recipient::of(&user), &notice).await?;
+    }
     let workspaces = workspaces::of_user(&mut unit.conn(), user.id).await?;
     if let Some(workspace) = workspace {
         store::set_workspace(&mut unit.conn(), session.id, workspace).await?;
@@ -152,7 +158,12 @@ pub(super) fn subject(id: SessionId) -> Subject {
     Subject::new("session", &id, "")
 }
 
-async fn record_failure(hub: &Hub, origin: RequestOrigin, user: Option<User>, reason: &'static str) -> Result<()> {
+pub(super) async fn record_failure(
+    hub: &Hub,
+    origin: RequestOrigin,
+    user: Option<User>,
+    reason: &'static str,
+) -> Result<()> {
     tracing::warn!(client = origin.ip, known_account = user.is_some(), "sign-in failed");
     let Some(user) = user else {
         return record_stranger(hub, origin, Outcome::Failed, "no such account").await;

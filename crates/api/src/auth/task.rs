@@ -30,6 +30,7 @@ pub async fn sweep(hub: &Hub) -> Result<u64> {
     let now = hub.now();
     let mut unit = hub.begin().await?;
     let deleted = store::delete_expired_sessions(&mut unit.conn(), now, now.minus(IDLE)).await?;
+    store::delete_expired_resets(&mut unit.conn(), now).await?;
     attempts::forget_old(hub, &mut unit.conn()).await?;
     unit.commit().await?;
     Ok(deleted)

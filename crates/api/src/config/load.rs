@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::layers::{Given, Layers, Place, Sources};
 use super::settings::SETTINGS;
-use super::{Cidr, Config, Log, LogFormat, PublicUrl, Retention, Tls};
+use super::{Cidr, Config, Log, LogFormat, Mail, MailLogin, MailTls, PublicUrl, Retention, Tls, mail};
 use crate::data_dir;
 use crate::db::DbOptions;
 use crate::secret::Secret;
@@ -83,6 +83,8 @@ impl Reader {
         let metrics_token = self.secret("metrics_token", "metrics_token_file")?.map(|given| Secret::new(given.text));
         let shown = if metrics_token.is_some() { "(hidden)" } else { "" };
         self.show("metrics_token", shown);
+        let mail = self.mail()?;
+        let trusted_ca_file = self.optional_path("trusted_ca_file")?;
         let retention = self.retention()?;
         Ok(Config {
             data_dir,
@@ -99,6 +101,8 @@ impl Reader {
             requests_per_minute,
             log,
             metrics_token,
+            mail,
+            trusted_ca_file,
             retention,
         })
     }
@@ -231,6 +235,63 @@ impl Reader {
         };
         self.show("log.level", &level);
         Ok(Log { format, level })
+    }
+
+    fn mail(&mut self) -> Result<Option<Mail>> {
+        let password = self.secret("mail.password", "mail.password_file")?;
+        let others = ["mail.port", "mail.tls", "mail.username", "mail.from"].map(|key| (key, self.layers.get(key)));
+        let password_place = password.as_ref().map(|given| ("mail.password", given.place.clone()));
+        let Some(host) = self.layers.get("mail.host") else {
+            let stray = others.into_iter().find_map(|(key, given)| Some((key, given?.place))).or(password_place);
+            if let Some((key, place)) = stray {
+                bail!("{place}: {key} is of no use without mail.host; name the server that takes mail");
+            }
+            for key in ["mail.host", "mail.port", "mail.tls", "mail.username", "mail.password", "mail.from"] {
+                self.show(key, "");
+            }
+            return Ok(None);
+        };
+        if !mail::is_host(&host.text) {
+            bail!("{}: mail.host must be the name or address of a server, without a scheme or port", host.place);
+        }
+        self.show("mail.host", &host.text);
+        let tls = match self.layers.get("mail.tls") {
+            None => MailTls::StartTls,
+            Some(given) => MailTls::named(&given.text)
+                .with_context(|| format!("{}: mail.tls must be starttls, tls or none", given.place))?,
+        };
+        self.show("mail.tls", tls.as_str());
+        let port = self.number("mail.port", tls.port().into(), 1, u16::MAX.into())?;
+        let username = self.layers.get("mail.username");
+        self.show("mail.username", username.as_ref().map_or("", |given| given.text.as_str()));
+        self.show("mail.password", if password.is_some() { "(hidden)" } else { "" });
+        let login = match (username, password) {
+            (Some(username), Some(password)) => {
+                Some(MailLogin { username: username.text, password: Secret::new(password.text) })
+            }
+            (None, None) => None,
+            (Some(given), None) | (None, Some(given)) => {
+                bail!("{}: mail.username and mail.password belong together; set both or none", given.place)
+            }
+        };
+        if login.is_some() && tls == MailTls::Off && !mail::is_loopback(&host.text) {
+            bail!(
+                "{}: mail.tls none would send the password of mail in the clear to {}; use starttls or tls",
+                host.place,
+                host.text
+            );
+        }
+        let Some(from) = self.layers.get("mail.from") else {
+            bail!("{}: mail.from is missing: who mails are from, such as Roadstead <hub@example.com>", host.place);
+        };
+        let parsed = from.text.parse().ok().filter(|_| !from.text.chars().any(char::is_control));
+        let sender = parsed.with_context(|| {
+            format!("{}: mail.from must be an address such as Roadstead <hub@example.com>", from.place)
+        })?;
+        self.show("mail.from", &from.text);
+        // The number was checked against what a port holds.
+        let port = u16::try_from(port).unwrap_or_else(|_| tls.port());
+        Ok(Some(Mail { host: host.text, port, tls, login, from: sender }))
     }
 
     fn retention(&mut self) -> Result<Retention> {

@@ -2,6 +2,7 @@
 
 mod layers;
 mod load;
+mod mail;
 mod net;
 mod public_url;
 pub(crate) mod settings;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 pub use layers::Sources;
 pub use load::{Effective, Loaded};
+pub use mail::{Mail, MailLogin, MailTls};
 pub use net::Cidr;
 pub use public_url::PublicUrl;
 
@@ -51,6 +53,10 @@ pub struct Config {
     pub log: Log,
     /// What `GET /metrics` asks for as a bearer token; without one it answers to loopback only.
     pub metrics_token: Option<Secret>,
+    /// How mail is sent; without it none is.
+    pub mail: Option<Mail>,
+    /// Certificates in PEM that peers of outgoing connections are trusted by, besides those of public authorities.
+    pub trusted_ca_file: Option<PathBuf>,
     /// How long things are kept.
     pub retention: Retention,
 }

@@ -184,6 +184,42 @@ fn secrets_come_from_files_and_are_never_shown() {
 }
 
 #[test]
+fn mail_is_all_or_nothing_and_keeps_its_password() {
+    let mail = |file: &str| load(file, &[], &[]).mail;
+    assert!(mail("").is_none());
+    let smallest = mail("[mail]\nhost = \"mail.example\"\nfrom = \"hub@example.com\"").unwrap();
+    assert_eq!((smallest.port, smallest.tls, smallest.login.is_none()), (587, MailTls::StartTls, true));
+    let full = "[mail]\nhost = \"::1\"\ntls = \"none\"\nfrom = \"Hub <hub@example.com>\"\nusername = \"hub\"";
+    let loaded = Config::load(&given(full, &[("ROADSTEAD_MAIL_PASSWORD", "hunter2")], &[]).sources).unwrap();
+    let mail = loaded.config.mail.as_ref().unwrap();
+    assert_eq!((mail.port, mail.from.to_string().as_str()), (25, "Hub <hub@example.com>"));
+    assert_eq!(mail.login.as_ref().unwrap().password.reveal(), "hunter2");
+    assert!(!format!("{:?} {:?}", loaded.config, loaded.effective).contains("hunter2"));
+    let start = "[mail]\nhost = \"mail.example\"\nfrom = \"hub@example.com\"\n";
+    for (file, message) in [
+        ("[mail]\nfrom = \"hub@example.com\"", "roadstead.toml:2: mail.from is of no use without mail.host"),
+        ("[mail]\npassword = \"x\"", "roadstead.toml:2: mail.password is of no use without mail.host"),
+        ("[mail]\nhost = \"mail.example\"", "roadstead.toml:2: mail.from is missing"),
+        ("[mail]\nhost = \"smtp://mail\"", "roadstead.toml:2: mail.host must be"),
+        ("[mail]\nhost = \"mail\\r\\nRCPT\"", "roadstead.toml:2: mail.host must be"),
+        (&format!("{start}tls = \"ssl\""), "roadstead.toml:4: mail.tls must be"),
+        (&format!("{start}port = 70000"), "roadstead.toml:4: mail.port must be"),
+        (&format!("{start}username = \"hub\""), "roadstead.toml:4: mail.username and mail.password belong together"),
+        (
+            &format!("{start}tls = \"none\"\nusername = \"hub\"\npassword = \"x\""),
+            "roadstead.toml:2: mail.tls none would send the password",
+        ),
+        (
+            "[mail]\nhost = \"mail\"\nfrom = \"Hub\\nBcc: x@y.z <hub@example.com>\"",
+            "roadstead.toml:3: mail.from must be",
+        ),
+    ] {
+        let found = refused(file, &[], &[]);
+        assert!(found.starts_with(message), "{file}: {found}");
+    }
+}
+
+#[test]
 fn the_file_is_found_or_named() {
     let dir = tempfile::tempdir().unwrap();
     let other = dir.path().join("other.toml");

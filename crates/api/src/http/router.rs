@@ -9,8 +9,8 @@ use super::{assets, docs, health, openapi, pipeline};
 use crate::error::{Error, ErrorCode};
 use crate::hub::App;
 use crate::{
-    api_keys, audit, auth, enrollment, events, gateway, job_batches, jobs, metrics, operators, plans, projects,
-    servers, team, workspaces,
+    api_keys, audit, auth, deliveries, enrollment, events, gateway, installation, job_batches, jobs, metrics,
+    operators, plans, projects, servers, team, webhooks, workspaces,
 };
 
 /// The whole hub as one service.
@@ -36,9 +36,11 @@ pub(super) fn api() -> OpenApiRouter<App> {
         .merge(auth::routes())
         .merge(api_keys::routes())
         .merge(audit::routes())
+        .merge(deliveries::routes())
         .merge(enrollment::routes())
         .merge(events::routes())
         .merge(gateway::routes())
+        .merge(installation::routes())
         .merge(job_batches::routes())
         .merge(jobs::routes())
         .merge(metrics::routes())
@@ -47,5 +49,6 @@ pub(super) fn api() -> OpenApiRouter<App> {
         .merge(projects::routes())
         .merge(servers::routes())
         .merge(team::routes())
+        .merge(webhooks::routes())
         .merge(workspaces::routes())
 }

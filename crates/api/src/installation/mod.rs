@@ -1,8 +1,20 @@
-//! Facts about this installation, one row each: which key it signs with, whether somebody owns it, its set-up code.
+//! Facts about this installation, one row each: which key it signs with, whether somebody owns it, its set-up code. And
+//! what its settings say, for whoever runs it.
 
+mod routes;
 mod store;
+#[cfg(test)]
+mod tests;
+
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::db::{Conn, DbError};
+use crate::hub::App;
+
+/// The routes of this slice.
+pub fn routes() -> OpenApiRouter<App> {
+    routes::routes()
+}
 
 /// A fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::Hub;
 use crate::ids::InviteId;
+use crate::mail::{self, Notice, Recipient};
 use crate::plans::{self, Quota};
 use crate::secret::{TokenDigest, new_token};
 use crate::workspaces;
@@ -39,6 +40,8 @@ pub(super) struct Made {
     token: String,
     /// The same as a link to this hub's dashboard.
     url: String,
+    /// Whether the hub mails it to the address; otherwise whoever invites hands it over.
+    mailed: bool,
 }
 
 pub(super) async fn create(hub: &Hub, workspace: Authorized<Workspace, MembersManage>, new: NewInvite) -> Result<Made> {
@@ -91,9 +94,14 @@ async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewInvite) ->
     let details = json!({ "email": new.email.as_str(), "granted": new.granted, "scope": new.scope, "ttl_s": ttl_s });
     unit.audit(actor, "invite.create", subject(id), Outcome::Ok, details).await?;
     let invite = store::invite(&mut unit.conn(), id).await?.ok_or_else(|| Error::not_found("invitation"))?;
-    unit.commit().await?;
     let url = format!("{}/invite#{}", hub.config.public_url, secret.reveal());
-    Ok(Made { invite: view(hub, invite)?, token: secret.reveal().to_owned(), url })
+    let name = workspaces::name(&mut unit.conn(), workspace.id).await?;
+    let notice =
+        Notice::Invitation { workspace: name.as_str(), inviter: actor.name(), link: &url, expires: invite.expires_at };
+    let to = Recipient { email: new.email.as_str(), name: "" };
+    let mailed = mail::write_for(hub, &mut unit, workspace.id, &to, &notice).await?;
+    unit.commit().await?;
+    Ok(Made { invite: view(hub, invite)?, token: secret.reveal().to_owned(), url, mailed })
 }
 
 pub(super) async fn list(

@@ -62,7 +62,7 @@ impl Outcome {
 }
 
 /// What resources are called in refusals.
-const WORDS: [&str; 10] = [
+const WORDS: [&str; 12] = [
     "server",
     "job",
     "job batch",
@@ -73,6 +73,8 @@ const WORDS: [&str; 10] = [
     "invitation",
     "API key",
     "audit record",
+    "webhook",
+    "delivery",
 ];
 
 /// Routes whose answer goes on.

@@ -224,7 +224,13 @@ impl World {
                 _ => client.post("/v1/projects", json!({ "name": format!("P{}", self.hub.hub.ids.uuid()) })).await,
             },
             // What concerns the whole workspace lies in no project.
-            Kind::Member | Kind::Role | Kind::Invite | Kind::ApiKey | Kind::AuditRecord
+            Kind::Member
+            | Kind::Role
+            | Kind::Invite
+            | Kind::ApiKey
+            | Kind::AuditRecord
+            | Kind::Webhook
+            | Kind::Delivery
                 if matches!(target, Target::Held | Target::InProject) =>
             {
                 return None;
@@ -232,6 +238,13 @@ impl World {
             Kind::AuditRecord => {
                 let newest = client.get("/v1/audit?limit=1").await.json();
                 return Some(newest["data"][0]["id"].as_str().unwrap().to_owned());
+            }
+            Kind::Webhook => return Some(Self::webhook(client).await),
+            Kind::Delivery => {
+                let webhook = Self::webhook(client).await;
+                let made = client.post(&format!("/v1/outgoing-webhooks/{webhook}/test"), json!({})).await;
+                assert_eq!(made.status, 202, "{}", made.text());
+                return Some(made.json()["id"].as_str().unwrap().to_owned());
             }
             Kind::Member => {
                 let email = format!("m{}@example.org", self.hub.hub.ids.uuid());
@@ -260,6 +273,20 @@ impl World {
         Some(made.json()["id"].as_str().unwrap().to_owned())
     }
 
+    /// A webhook; the newest of many goes, since a workspace may have twenty, and the older ones are others' to look at.
+    async fn webhook(client: &Client) -> String {
+        let all = client.get("/v1/outgoing-webhooks?limit=200").await.json();
+        if all["data"].as_array().unwrap().len() > 10 {
+            let path = format!("/v1/outgoing-webhooks/{}", all["data"][0]["id"].as_str().unwrap());
+            assert_eq!(client.delete(&path).await.status, 204);
+        }
+        // Told of nothing that happens here.
+        let body = json!({ "name": "x", "url": "https://hooks.example.com/x", "events": ["nothing.happens"] });
+        let made = client.post("/v1/outgoing-webhooks", body).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.json()["id"].as_str().unwrap().to_owned()
+    }
+
     /// A new server there; the one that is held cannot be made twice.
     async fn server(&self, target: Target) -> ServerId {
         match target {
@@ -278,7 +305,8 @@ impl World {
     /// One of each kind at each place, for lists.
     pub(super) async fn furnish(&self) -> BTreeMap<(Kind, Target), String> {
         let mut things = BTreeMap::new();
-        for kind in [Kind::Server, Kind::Job, Kind::Batch, Kind::InstallToken, Kind::Project] {
+        let kinds = [Kind::Server, Kind::Job, Kind::Batch, Kind::InstallToken, Kind::Project];
+        for kind in kinds.into_iter().chain([Kind::Webhook, Kind::Delivery]) {
             for target in Target::ALL.into_iter().filter(|target| *target != Target::Unknown) {
                 if let Some(id) = self.make(kind, target).await {
                     things.insert((kind, target), id);

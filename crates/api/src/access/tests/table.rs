@@ -3,7 +3,7 @@
 use Node::{
     ApiKeysCreate, ApiKeysManage, AuditRead, AuditRedact, EventsRead, HubManage, JobsCancel, JobsRead, MembersManage,
     MembersRead, ProjectsManage, ProjectsRead, RolesManage, ServersEnroll, ServersExec, ServersManage, ServersRead,
-    WorkspaceClose, WorkspaceManage,
+    WebhooksManage, WorkspaceClose, WorkspaceManage,
 };
 
 use crate::access::Node;
@@ -44,6 +44,8 @@ pub(super) enum Kind {
     Invite,
     ApiKey,
     AuditRecord,
+    Webhook,
+    Delivery,
 }
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
             Self::Member | Self::Role | Self::Invite => MembersRead,
             Self::ApiKey => ApiKeysManage,
             Self::AuditRecord => AuditRead,
+            Self::Webhook | Self::Delivery => WebhooksManage,
         }
     }
 }
@@ -67,6 +70,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("DELETE /v1/account/sessions/{id}", Needs::Own),
     ("DELETE /v1/account/totp", Needs::Session),
     ("DELETE /v1/api-keys/{id}", Needs::OnOrOwn(Kind::ApiKey, ApiKeysManage)),
+    ("DELETE /v1/outgoing-webhooks/{id}", Needs::On(Kind::Webhook, WebhooksManage)),
     ("DELETE /v1/projects/{id}", Needs::On(Kind::Project, ProjectsManage)),
     ("DELETE /v1/servers/install-tokens/{id}", Needs::On(Kind::InstallToken, ServersEnroll)),
     ("DELETE /v1/servers/{id}", Needs::On(Kind::Server, ServersManage)),
@@ -87,7 +91,10 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/audit/export", Needs::Workspace(AuditRead)),
     ("GET /v1/audit/verify", Needs::Workspace(AuditRead)),
     ("GET /v1/auth/session", Needs::Session),
+    ("GET /v1/deliveries", Needs::Workspace(WebhooksManage)),
+    ("GET /v1/deliveries/{id}", Needs::On(Kind::Delivery, WebhooksManage)),
     ("GET /v1/events", Needs::Somewhere(EventsRead)),
+    ("GET /v1/installation", Needs::Workspace(HubManage)),
     ("GET /v1/job-batches", Needs::List(Kind::Batch, JobsRead)),
     ("GET /v1/job-batches/{id}", Needs::On(Kind::Batch, JobsRead)),
     ("GET /v1/job-batches/{id}/servers", Needs::On(Kind::Batch, JobsRead)),
@@ -97,6 +104,8 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/jobs/{id}/log/search", Needs::On(Kind::Job, JobsRead)),
     ("GET /v1/jobs/{id}/signing", Needs::On(Kind::Job, JobsRead)),
     ("GET /v1/openapi.json", Needs::Public),
+    ("GET /v1/outgoing-webhooks", Needs::Workspace(WebhooksManage)),
+    ("GET /v1/outgoing-webhooks/{id}", Needs::On(Kind::Webhook, WebhooksManage)),
     ("GET /v1/plan", Needs::Session),
     ("GET /v1/projects", Needs::List(Kind::Project, ProjectsRead)),
     ("GET /v1/projects/{id}", Needs::On(Kind::Project, ProjectsRead)),
@@ -116,6 +125,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/workspace", Needs::Session),
     ("PATCH /v1/account", Needs::Session),
     ("PATCH /v1/auth/session", Needs::Session),
+    ("PATCH /v1/outgoing-webhooks/{id}", Needs::On(Kind::Webhook, WebhooksManage)),
     ("PATCH /v1/projects/{id}", Needs::On(Kind::Project, ProjectsManage)),
     ("PATCH /v1/servers/{id}", Needs::On(Kind::Server, ServersManage)),
     ("PATCH /v1/team/roles/{id}", Needs::On(Kind::Role, RolesManage)),
@@ -132,7 +142,11 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("POST /v1/audit/{id}/redact", Needs::On(Kind::AuditRecord, AuditRedact)),
     ("POST /v1/auth/login", Needs::Public),
     ("POST /v1/auth/logout", Needs::Session),
+    ("POST /v1/auth/password-reset", Needs::Public),
+    ("POST /v1/auth/password-reset/complete", Needs::Public),
     ("POST /v1/auth/step-up", Needs::Session),
+    ("POST /v1/deliveries/{id}/retry", Needs::On(Kind::Delivery, WebhooksManage)),
+    ("POST /v1/installation/mail-test", Needs::Workspace(HubManage)),
     ("POST /v1/invites/accept", Needs::Public),
     ("POST /v1/invites/look-up", Needs::Public),
     ("POST /v1/job-batches", Needs::Somewhere(ServersExec)),
@@ -143,6 +157,9 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("POST /v1/jobs/{id}/cancel", Needs::On(Kind::Job, JobsCancel)),
     ("POST /v1/jobs/{id}/retry", Needs::On(Kind::Job, ServersExec)),
     ("POST /v1/jobs/{id}/signatures", Needs::On(Kind::Job, ServersExec)),
+    ("POST /v1/outgoing-webhooks", Needs::Workspace(WebhooksManage)),
+    ("POST /v1/outgoing-webhooks/{id}/rotate-secret", Needs::On(Kind::Webhook, WebhooksManage)),
+    ("POST /v1/outgoing-webhooks/{id}/test", Needs::On(Kind::Webhook, WebhooksManage)),
     ("POST /v1/projects", Needs::Workspace(ProjectsManage)),
     ("POST /v1/servers/install-tokens", Needs::Somewhere(ServersEnroll)),
     ("POST /v1/servers/{id}/revoke", Needs::On(Kind::Server, ServersManage)),

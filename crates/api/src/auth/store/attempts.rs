@@ -91,6 +91,24 @@ pub(in crate::auth) async fn knows_network(
     Ok(count > 0)
 }
 
+/// Whether somebody signed in from other networks before, and never from this one.
+pub(in crate::auth) async fn is_new_network(
+    conn: &mut Conn<'_>,
+    user: UserId,
+    network: String,
+) -> Result<bool, DbError> {
+    let (all, same): (i64, i64) = conn
+        .query(sql!(
+            "select count(*), coalesce(sum(case when network = $1 then 1 else 0 end), 0)
+             from known_networks where user_id = $2"
+        ))
+        .bind(network)
+        .bind(user.to_string())
+        .fetch_one()
+        .await?;
+    Ok(all > 0 && same == 0)
+}
+
 /// Remembers where somebody signed in from; of many places, the newest `keep`.
 pub(in crate::auth) async fn note_network(
     conn: &mut Conn<'_>,

@@ -2,9 +2,11 @@
 
 mod attempts;
 mod factors;
+mod resets;
 
 pub(super) use attempts::*;
 pub(super) use factors::*;
+pub(super) use resets::*;
 
 use protocol::{UserId, WorkspaceId};
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod guessing;
+mod reset;
 mod step_up;
 mod support;
 mod totp;

@@ -1,0 +1,119 @@
+//! Somebody who forgot their password and reads their mail: a link, good once and for half an hour. A mailbox alone does
+//! not open an account with one-time codes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::enroll::Token;
+use serde_json::json;
+
+use super::code::OneTimeCode;
+use super::model::{Email, NewPassword, User};
+use super::reset::record_everywhere;
+use super::store;
+use super::{attempts, factors, sign_in};
+use crate::access::RequestOrigin;
+use crate::audit::Outcome;
+use crate::error::{Error, ErrorCode, Result};
+use crate::hub::{App, Hub};
+use crate::mail::{self, Notice, Recipient};
+use crate::secret::{TokenDigest, new_token};
+
+const TOKEN_PREFIX: &str = "rspr_";
+const TTL: Duration = Duration::from_mins(30);
+/// Links to one account that work at the same time: nobody's mailbox is to be flooded.
+const AT_ONCE: i64 = 3;
+/// Requests that are being seen to at the same time.
+pub(super) const WORKING: usize = 32;
+
+/// Sees to it that a link is mailed, if there is such an account. What is done for it, and how long that takes, is the
+/// same for the caller whether there is one or not: it happens after the answer.
+pub(super) async fn request(hub: &App, origin: RequestOrigin, email: Email) -> Result<()> {
+    mail::configured(hub)?;
+    // Apart from attempts to sign in: asking for links keeps nobody out. No address holds a space.
+    let _never_forgiven = attempts::admit(hub, &origin, &format!("{} by mail", email.key())).await?;
+    let permit = Arc::clone(&hub.auth.resetting).acquire_owned().await.map_err(Error::internal)?;
+    let work = Arc::clone(hub);
+    hub.tasks.spawn(async move {
+        if let Err(error) = send(&work, &origin, &email).await {
+            tracing::error!(error = %error.chain(), "a link for a new password could not be made: {error}");
+        }
+        drop(permit);
+    });
+    Ok(())
+}
+
+async fn send(hub: &Hub, origin: &RequestOrigin, email: &Email) -> Result<()> {
+    let now = hub.now();
+    let mut unit = hub.begin().await?;
+    let Some(account) = store::account_by_email(&mut unit.conn(), email.key()).await? else { return Ok(()) };
+    let user = account.user;
+    if store::count_resets(&mut unit.conn(), user.id, now).await? >= AT_ONCE {
+        return Ok(());
+    }
+    let token = new_token(TOKEN_PREFIX, hub.random.as_ref());
+    store::insert_reset(&mut unit.conn(), TokenDigest::of(token.reveal()), user.id, now, now.plus(TTL)).await?;
+    let link = format!("{}/reset-password#{}", hub.config.public_url, token.reveal());
+    let notice = Notice::PasswordReset { link: &link, ip: &origin.ip };
+    mail::notify(hub, &mut unit, &Recipient::of(&user), &notice).await?;
+    record_everywhere(&mut unit, &user, origin, "account.password_reset", Outcome::Ok, json!({})).await?;
+    unit.commit().await
+}
+
+/// Puts another password in the place of a forgotten one and ends all sessions. An account with one-time codes needs one
+/// of them; a link is used up by a change only.
+pub(super) async fn complete(
+    hub: &Hub,
+    origin: &RequestOrigin,
+    token: &str,
+    password: &NewPassword,
+    totp: Option<&OneTimeCode>,
+) -> Result<()> {
+    attempts::admit_address(hub, origin).await?;
+    let token = TokenDigest::of(Token::parse(TOKEN_PREFIX, token).ok_or_else(gone)?.reveal());
+    let user = {
+        let mut session = hub.db.read().await?;
+        store::reset_user(&mut session.conn(), token.clone(), hub.now()).await?
+    };
+    let user = user.ok_or_else(gone)?;
+    demand_code(hub, origin, &user, totp).await?;
+    let hash = hub.auth.hashing.hash(hub.random.as_ref(), password.password()).await?;
+    let mut unit = hub.begin().await?;
+    // Of two requests with one link, one finds it.
+    if !store::use_reset(&mut unit.conn(), token, hub.now()).await? {
+        return Err(gone());
+    }
+    store::delete_resets(&mut unit.conn(), user.id).await?;
+    store::set_password(&mut unit.conn(), user.id, hash).await?;
+    let ended = store::delete_sessions(&mut unit.conn(), user.id).await?;
+    let details = json!({ "by": "mailed link", "sessions_ended": ended });
+    record_everywhere(&mut unit, &user, origin, "account.password", Outcome::Ok, details).await?;
+    let notice = Notice::PasswordChanged { how: "with a link that was mailed to you" };
+    mail::notify(hub, &mut unit, &Recipient::of(&user), &notice).await?;
+    unit.commit().await?;
+    attempts::forgive_account(hub, origin, &Email::key_of(&user.email));
+    hub.http.recheck_streams();
+    Ok(())
+}
+
+/// Guesses at codes count as sign-ins.
+async fn demand_code(hub: &Hub, origin: &RequestOrigin, user: &User, totp: Option<&OneTimeCode>) -> Result<()> {
+    let attempt = match totp {
+        // The address was counted already.
+        Some(_) => Some(attempts::admit_account(hub, origin, &Email::key_of(&user.email)).await?),
+        None => None,
+    };
+    if factors::demand(hub, user.id, totp).await?.is_some() {
+        if let Some(attempt) = attempt {
+            attempt.forgive(hub);
+        }
+        return Ok(());
+    }
+    sign_in::record_failure(hub, origin.clone(), Some(user.clone()), "wrong one-time code").await?;
+    let message = "the one-time code is wrong, or was used before; wait for the next one";
+    Err(Error::new(ErrorCode::InvalidCredentials, message))
+}
+
+fn gone() -> Error {
+    Error::new(ErrorCode::Gone, "this link was used or has expired; ask for another one on the sign-in page")
+}
