@@ -62,12 +62,26 @@ function shownPages({ jobs, batches, people, servers }) {
     { name: 'servers-of-project', path: `/servers?project=${people.shop.id}`, ready: (page) => page.getByText('8 servers') },
     { name: 'invited', path: `/invite#${people.invite.token}`, ready: (page) => page.getByRole('button', { name: 'Join Harbour Ltd' }) },
     { name: 'invite-gone', path: '/invite#rsv_of_yesterday', ready: (page) => page.getByText('This invitation was used') },
+    { name: 'settings', path: '/settings', ready: (page) => page.getByText('Harbour 50') },
+    { name: 'settings-hub', path: '/settings/hub', ready: (page) => page.getByText('Little Boats') },
     { name: 'run-batch', path: '/jobs/new?on=several', ready: (page) => page.getByText('Halts at the first failure') },
   ];
 }
 
 /** Things that open over a page. */
 export const overlays = [
+  {
+    name: 'require-second-factor',
+    path: '/settings',
+    open: (page) => page.getByRole('button', { name: 'Require it' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'change-plan',
+    path: '/settings/hub',
+    open: (page) => page.getByRole('button', { name: 'Change plan: Little Boats' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
   { name: 'palette', path: '/', open: (page) => page.keyboard.press('Control+k'), ready: (page) => page.getByRole('combobox') },
   { name: 'shortcuts', path: '/', open: (page) => page.keyboard.press('?'), ready: (page) => page.getByRole('dialog') },
   {

@@ -13,6 +13,7 @@ import { deployLog, MockLog } from './logs.mjs';
 import { iso, makeDetail, makeLive, makeMetrics, makeServer, makeSpark, uuid } from './data.mjs';
 import { People } from './people.mjs';
 import { ALL } from './rights.mjs';
+import { Tenancy } from './tenancy.mjs';
 import { Trust } from './trust.mjs';
 
 const dist = fileURLToPath(new URL('../../../crates/dashboard/app/dist', import.meta.url));
@@ -51,6 +52,7 @@ class Mock {
     this.batches = new Batches(this);
     this.trust = new Trust(this);
     this.people = new People(this, permissions);
+    this.tenancy = new Tenancy(this);
     /** Bytes that one request of the search in a log looks through. */
     this.searchBytes = 1_048_576;
     if (servers > 0) this.seedJobs(now);
@@ -221,7 +223,7 @@ class Mock {
     const open = this.people.publicRoute(key, body, response);
     if (open !== undefined) return open;
     const caller = this.people.caller(request);
-    const special = this.people.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
+    const special = this.people.route(key, id, query, body, caller, request.headers) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
     if (special !== undefined) return special;
     switch (key) {
       case 'POST /v1/auth/logout':

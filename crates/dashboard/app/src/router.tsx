@@ -177,6 +177,18 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import('@/features/audit/list'), 'AuditPage'),
 });
 
+const settings = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('@/features/workspaces/settings'), 'WorkspaceSettingsPage'),
+});
+
+const hub = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/hub',
+  component: lazyRouteComponent(() => import('@/features/installation/hub'), 'HubPage'),
+});
+
 const account = createRoute({
   getParentRoute: () => inside,
   path: '/account',
@@ -204,6 +216,8 @@ export const router = createRouter({
       team,
       member,
       audit,
+      settings,
+      hub,
       account,
       unknown,
     ]),

@@ -74,13 +74,13 @@ export function ErrorState({ error, onRetry, className }: ErrorStateProps) {
   );
 }
 
-/** Beside the control that caused it. */
-export function InlineError({ error }: { error: ApiError }) {
+/** Beside the control that caused it. `inItsWords`: what the hub says tells more than that it cannot be reached. */
+export function InlineError({ error, inItsWords = false }: { error: ApiError; inItsWords?: boolean }) {
   return (
     <div role="alert" className="flex items-start gap-2 rounded-md bg-bad-soft px-3 py-2 text-bad text-sm">
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0" />
-      <div className="min-w-0">
-        <p>{inWords(error)}</p>
+      <div className="min-w-0 break-words">
+        <p>{inItsWords && error.status !== 0 ? sentence(error.message) : inWords(error)}</p>
         {error.requestId && <p className="mt-0.5 break-all font-mono text-2xs">{errorReference(error)}</p>}
       </div>
     </div>

@@ -112,8 +112,12 @@ function useDestinations(session: Session) {
     active:
       destination.to === '/'
         ? path === '/'
-        : path === destination.to || path.startsWith(`${destination.to}/`),
+        : isWithin(path, destination.to.startsWith('/settings') ? '/settings' : destination.to),
   }));
+}
+
+function isWithin(path: string, page: string): boolean {
+  return path === page || path.startsWith(`${page}/`);
 }
 
 function Sidebar({ session, openPalette, openSheet }: BarProps) {

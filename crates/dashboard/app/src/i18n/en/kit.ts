@@ -11,6 +11,8 @@ export const common = {
   load_more: 'Load more',
   more: 'More',
   none: 'None',
+  off: 'Off',
+  on: 'On',
   optional: 'optional',
   remove: 'Remove',
   remove_one: 'Remove {{name}}',
