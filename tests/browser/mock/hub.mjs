@@ -8,6 +8,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { account, conflict, HttpError, notFound, page } from './answers.mjs';
+import { AuditLog } from './audit.mjs';
 import { Batches } from './batches.mjs';
 import { deployLog, MockLog } from './logs.mjs';
 import { iso, makeDetail, makeLive, makeMetrics, makeServer, makeSpark, uuid } from './data.mjs';
@@ -37,6 +38,7 @@ class Mock {
     this.jobs = [];
     this.logs = new Map();
     this.audit = [];
+    this.auditLog = new AuditLog(this);
     this.tokens = new Map();
     this.watched = new Map();
     /** Path prefix → status to refuse it with. */
@@ -194,7 +196,7 @@ class Mock {
       }
       const body = await readJson(request);
       const answer = await this.route(request, url, body, response);
-      if (answer === STREAMED) return;
+      if (answer === STREAMED || response.writableEnded) return;
       if (request.method !== 'GET' && this.signedIn && !url.pathname.endsWith('/watch')) this.record(request.method, url.pathname);
       const [status, value] = Array.isArray(answer) ? answer : [200, answer];
       response.writeHead(status, { 'content-type': 'application/json', 'x-request-id': uuid(7, this.requests) });
@@ -223,7 +225,7 @@ class Mock {
     const open = this.people.publicRoute(key, body, response);
     if (open !== undefined) return open;
     const caller = this.people.caller(request);
-    const special = this.people.route(key, id, query, body, caller, request.headers) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
+    const special = this.people.route(key, id, query, body, caller, request.headers) ?? this.auditLog.route(key, id, query, body, caller, response) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
     if (special !== undefined) return special;
     switch (key) {
       case 'POST /v1/auth/logout':
@@ -267,10 +269,6 @@ class Mock {
         return this.readLog(this.job(id), query, request, response);
       case 'GET /v1/jobs/{id}/log/search':
         return this.logs.get(this.job(id).id).search(query.get('q'), Number(query.get('from') ?? 0), Number(query.get('limit') ?? 100), this.searchBytes);
-      case 'GET /v1/audit': {
-        const data = this.audit.filter((entry) => (!query.get('server_id') || entry.server_id === query.get('server_id')) && (!query.get('action') || entry.action === query.get('action')));
-        return { data, next_cursor: null };
-      }
       case 'GET /v1/account/totp':
         return { enabled: false, since: null, recovery_codes_left: 0 };
       case 'GET /v1/account/sessions':
@@ -471,7 +469,7 @@ function makeAudit(n, at, action, subject, result, serverId = null) {
   return {
     id: uuid(4, n + 1), at: iso(at), actor: { type: 'user', id: uuid(3, 1), name: account.name }, action, subject, server_id: serverId, result,
     ip: '203.0.113.7', user_agent: 'Mozilla/5.0 Firefox/141.0', request_id: uuid(6, n), details: subject.name ? { name: subject.name } : {},
-    prev_hash: null, hash: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
+    prev_hash: null, position: 4_812 - n, redacted_at: null, hash: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
   };
 }
 

@@ -1,6 +1,9 @@
 // Types only: a file that uses such words imports `@/i18n/lazy/…` for them to be there (`lazy.test.ts` checks it).
+import type { action_areas, actions } from './actions';
 import type { settings } from './settings';
 
 export interface LazyWords {
+  action_areas: typeof action_areas;
+  actions: typeof actions;
   settings: typeof settings;
 }
