@@ -14,6 +14,7 @@ import { deployLog, MockLog } from './logs.mjs';
 import { iso, makeDetail, makeLive, makeMetrics, makeServer, makeSpark, uuid } from './data.mjs';
 import { People } from './people.mjs';
 import { ALL } from './rights.mjs';
+import { SignIn } from './sign-in.mjs';
 import { Tenancy } from './tenancy.mjs';
 import { Trust } from './trust.mjs';
 
@@ -55,6 +56,9 @@ class Mock {
     this.trust = new Trust(this);
     this.people = new People(this, permissions);
     this.tenancy = new Tenancy(this);
+    this.signIn = new SignIn(this);
+    /** Whether somebody is signed in elsewhere too. */
+    this.otherSessions = true;
     /** Bytes that one request of the search in a log looks through. */
     this.searchBytes = 1_048_576;
     if (servers > 0) this.seedJobs(now);
@@ -222,10 +226,11 @@ class Mock {
         this.signedIn = true;
         return [201, { user: this.people.session(this.people.owner).user, workspace: this.people.workspaces[0] }];
     }
-    const open = this.people.publicRoute(key, body, response);
+    const open = this.signIn.publicRoute(key, body, response, request) ?? this.people.publicRoute(key, body, response);
+    if (open === null) return STREAMED;
     if (open !== undefined) return open;
     const caller = this.people.caller(request);
-    const special = this.people.route(key, id, query, body, caller, request.headers) ?? this.auditLog.route(key, id, query, body, caller, response) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
+    const special = this.signIn.route(key, id, body, caller, request) ?? this.people.route(key, id, query, body, caller, request.headers) ?? this.auditLog.route(key, id, query, body, caller, response) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
     if (special !== undefined) return special;
     switch (key) {
       case 'POST /v1/auth/logout':
@@ -269,8 +274,6 @@ class Mock {
         return this.readLog(this.job(id), query, request, response);
       case 'GET /v1/jobs/{id}/log/search':
         return this.logs.get(this.job(id).id).search(query.get('q'), Number(query.get('from') ?? 0), Number(query.get('limit') ?? 100), this.searchBytes);
-      case 'GET /v1/account/totp':
-        return { enabled: false, since: null, recovery_codes_left: 0 };
       case 'GET /v1/account/sessions':
         return { data: this.sessions(), next_cursor: null };
       case 'DELETE /v1/account/sessions/{id}':
@@ -301,8 +304,8 @@ class Mock {
     const one = (n, current, user_agent, hours) => ({ id: uuid(10, n), created_at: iso(now - hours * 3_600_000), last_seen_at: iso(now - (hours - 1) * 1_800_000), expires_at: iso(now + 86_400_000), ip: `203.0.113.${n}`, user_agent, current });
     return [
       one(1, true, 'Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0 Safari/537.36', 1),
-      one(2, false, 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) Safari/605', 30),
-      one(3, false, 'curl/8.9', 90),
+      ...(this.otherSessions ? [one(2, false, 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) Safari/605', 30),
+      one(3, false, 'curl/8.9', 90)] : []),
     ];
   }
 

@@ -39,6 +39,18 @@ const setup = createRoute({
   component: lazyRouteComponent(() => import('@/features/auth/setup'), 'SetupPage'),
 });
 
+const forgotPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/forgot-password',
+  component: lazyRouteComponent(() => import('@/features/auth/forgot'), 'ForgotPasswordPage'),
+});
+
+const resetPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/reset-password',
+  component: lazyRouteComponent(() => import('@/features/auth/reset'), 'ResetPasswordPage'),
+});
+
 const invite = createRoute({
   getParentRoute: () => root,
   path: '/invite',
@@ -201,6 +213,8 @@ export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
     setup,
+    forgotPassword,
+    resetPassword,
     invite,
     inside.addChildren([
       overview,

@@ -5,7 +5,7 @@ import { t } from '@/i18n';
 import { Button } from './button';
 import { CopyButton } from './copy-button';
 import { cx } from './cx';
-import { permissionsInWords } from './permission-words';
+import { missingInWords } from './permission-words';
 
 interface MessageProps {
   icon: LucideIcon;
@@ -47,7 +47,8 @@ interface ErrorStateProps {
 
 /** In place of what could not be shown: what happened, what to do, and the code to copy. */
 export function ErrorState({ error, onRetry, className }: ErrorStateProps) {
-  if (error.status === 403) return <NoPermission missing={error.missing} />;
+  if (error.status === 403 && !Object.hasOwn(REFUSALS, error.code))
+    return <NoPermission missing={error.missing} />;
   const unreachable = error.isUnreachable;
   return (
     <div role="alert">
@@ -90,9 +91,7 @@ export function InlineError({ error, inItsWords = false }: { error: ApiError; in
 export function NoPermission({ missing = [] }: { missing?: readonly string[] }) {
   return (
     <Message icon={Lock} title={t('error.forbidden_title')}>
-      {missing.length > 0
-        ? `${t('error.forbidden_missing', { what: permissionsInWords(missing) })} ${t('error.forbidden_who')}`
-        : t('error.forbidden_body')}
+      {missing.length > 0 ? missingInWords(missing) : t('error.forbidden_body')}
     </Message>
   );
 }
@@ -100,9 +99,16 @@ export function NoPermission({ missing = [] }: { missing?: readonly string[] }) 
 /** What a refusal or fault says to a person. */
 export function inWords(error: ApiError): string {
   if (error.isUnreachable) return t('error.unreachable_body');
-  if (error.missing.length === 0) return sentence(error.message);
-  return `${t('error.forbidden_missing', { what: permissionsInWords(error.missing) })} ${t('error.forbidden_who')}`;
+  const refusal = REFUSALS[error.code];
+  if (refusal) return refusal;
+  return error.missing.length === 0 ? sentence(error.message) : missingInWords(error.missing);
 }
+
+/** Refusals that another permission would not lift. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  step_up_required: t('error.step_up_refused'),
+  totp_enrollment_required: t('error.second_factor_missing'),
+};
 
 /** A note above content that is still shown, such as data that stopped moving. */
 export function Notice({

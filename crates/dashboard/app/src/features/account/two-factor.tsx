@@ -15,8 +15,10 @@ import { ErrorState, InlineError, LoadingRows, Notice } from '@/kit/states';
 import { Badge } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { useForm } from '@/kit/use-form';
+import { accountQuery } from '@/shell/account';
+import { CodeField } from '@/shell/second-factor';
 import { renewSession } from '@/shell/session';
-import { CodeField } from '@/shell/step-up';
+import '@/i18n/lazy/factors';
 
 type Doing = 'enable' | 'disable' | 'renew' | null;
 
@@ -28,6 +30,7 @@ export function TwoFactor() {
     queryFn: ({ signal }) => unwrap(api.GET('/v1/account/totp', { signal })),
   });
   const [doing, setDoing] = useState<Doing>(null);
+  const hasPassword = useQuery(accountQuery).data?.has_password ?? true;
   const close = () => {
     setDoing(null);
     void client.invalidateQueries({ queryKey: keys.totp() });
@@ -36,7 +39,9 @@ export function TwoFactor() {
   return (
     <Section title={t('account.totp.title')} description={t('account.totp.body')}>
       <Panel>
-        {state.isPending ? (
+        {!hasPassword ? (
+          <p className="px-4 py-3 text-fg-2 text-sm">{t('factors.account.needs_password')}</p>
+        ) : state.isPending ? (
           <LoadingRows rows={1} />
         ) : state.isError ? (
           <ErrorState error={toApiError(state.error)} onRetry={() => void state.refetch()} />
@@ -67,9 +72,7 @@ export function TwoFactor() {
                 </Button>
               </>
             ) : (
-              <Button tone="primary" onClick={() => setDoing('enable')}>
-                {t('account.totp.enable')}
-              </Button>
+              <Button onClick={() => setDoing('enable')}>{t('account.totp.enable')}</Button>
             )}
           </div>
         )}

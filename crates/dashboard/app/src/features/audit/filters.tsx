@@ -51,16 +51,17 @@ export function AuditFilters({ search, onChange, onClear }: AuditFiltersProps) {
           }))}
           onChange={(result) => onChange({ result: result === 'all' ? undefined : result })}
         />
-        <Select<Period>
-          label={t('audit.filter.period')}
-          value={period}
-          className="w-auto min-w-40"
-          options={(['any', ...(Object.keys(SPANS) as Span[]), 'fixed'] as const).map((value) => ({
-            value,
-            label: t(`audit.filter.span.${value}`),
-          }))}
-          onChange={choosePeriod}
-        />
+        <div className="w-full sm:w-44">
+          <Select<Period>
+            label={t('audit.filter.period')}
+            value={period}
+            options={(['any', ...(Object.keys(SPANS) as Span[]), 'fixed'] as const).map((value) => ({
+              value,
+              label: t(`audit.filter.span.${value}`),
+            }))}
+            onChange={choosePeriod}
+          />
+        </div>
         <Chips search={search} onChange={onChange} />
         {isFiltered(search) && (
           <Button

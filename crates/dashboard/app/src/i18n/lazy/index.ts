@@ -1,9 +1,11 @@
 // Types only: a file that uses such words imports `@/i18n/lazy/…` for them to be there (`lazy.test.ts` checks it).
 import type { action_areas, actions } from './actions';
+import type { factors } from './factors';
 import type { settings } from './settings';
 
 export interface LazyWords {
   action_areas: typeof action_areas;
   actions: typeof actions;
+  factors: typeof factors;
   settings: typeof settings;
 }
