@@ -29,7 +29,7 @@ export function pagesOf(mock) {
 }
 
 /** Pages of what `showcase` made. */
-function shownPages({ jobs, batches, people, servers }) {
+function shownPages({ jobs, batches, people, servers, webhooks }) {
   const job = (name, one, text) => ({ name: `job-${name}`, path: `/jobs/${one.id}`, ready: (page) => page.getByText(text) });
   const policy = (name, server, text) => ({ name: `policy-${name}`, path: `/servers/${server.id}/policy`, ready: (page) => page.getByText(text) });
   return [
@@ -65,12 +65,55 @@ function shownPages({ jobs, batches, people, servers }) {
     { name: 'audit-filtered', path: '/audit?since=30d&result=ok&action=server.update', ready: (page) => page.getByText('Server changed').last() },
     { name: 'settings', path: '/settings', ready: (page) => page.getByText('Harbour 50') },
     { name: 'settings-hub', path: '/settings/hub', ready: (page) => page.getByText('Little Boats') },
+    { name: 'webhooks', path: '/settings/webhooks', ready: (page) => page.getByText('Chat of the night shift') },
+    { name: 'webhook', path: `/settings/webhooks/${webhooks.tickets.id}`, ready: (page) => page.getByText('Member joined') },
+    { name: 'deliveries', path: '/settings/deliveries', ready: (page) => page.getByText('Member joined') },
+    { name: 'delivery', path: `/settings/deliveries/${webhooks.failed.id}`, ready: (page) => page.getByText('the connection was refused') },
+    { name: 'forgot-password', path: '/forgot-password', ready: (page) => page.getByRole('button', { name: 'Send link' }) },
+    { name: 'reset-password', path: '/reset-password#rspr_x', ready: (page) => page.getByRole('button', { name: 'Set password' }) },
+    { name: 'reset-gone', path: '/reset-password', ready: (page) => page.getByText('The link is incomplete') },
+    { name: 'sign-in-denied', path: '/sign-in#error=oidc_unknown_account', ready: (page) => page.getByRole('alert') },
+    { name: 'sign-in-pending', path: '/sign-in#error=oidc_second_factor', ready: (page) => page.getByLabel('One-time code') },
     { name: 'run-batch', path: '/jobs/new?on=several', ready: (page) => page.getByText('Halts at the first failure') },
   ];
 }
 
 /** Things that open over a page. */
 export const overlays = [
+  {
+    name: 'new-webhook',
+    path: '/settings/webhooks',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'New webhook' }).click();
+      await page.getByRole('radio', { name: 'Chosen events' }).check();
+    },
+    ready: (page) => page.getByRole('searchbox', { name: 'Search events' }),
+  },
+  {
+    name: 'webhook-secret',
+    path: (mock) => `/settings/webhooks/${mock.shown.webhooks.chat.id}`,
+    open: async (page) => {
+      await page.getByRole('button', { name: 'More actions' }).click();
+      await page.getByRole('menuitem', { name: 'New secret' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'New secret' }).click();
+    },
+    ready: (page) => page.getByText('whsec_'),
+  },
+  {
+    name: 'audit-redact',
+    path: '/audit?action=server.update',
+    open: async (page) => {
+      await page.getByRole('table').getByRole('button', { name: /^Server changed/ }).click();
+      await page.getByRole('button', { name: 'Remove personal data' }).click();
+    },
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'audit-export',
+    path: '/audit',
+    open: (page) => page.getByRole('button', { name: 'Export' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
   {
     name: 'require-second-factor',
     path: '/settings',

@@ -17,6 +17,7 @@ import { ALL } from './rights.mjs';
 import { SignIn } from './sign-in.mjs';
 import { Tenancy } from './tenancy.mjs';
 import { Trust } from './trust.mjs';
+import { Webhooks } from './webhooks.mjs';
 
 const dist = fileURLToPath(new URL('../../../crates/dashboard/app/dist', import.meta.url));
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
@@ -56,6 +57,7 @@ class Mock {
     this.trust = new Trust(this);
     this.people = new People(this, permissions);
     this.tenancy = new Tenancy(this);
+    this.webhooks = new Webhooks(this);
     this.signIn = new SignIn(this);
     /** Whether somebody is signed in elsewhere too. */
     this.otherSessions = true;
@@ -230,7 +232,7 @@ class Mock {
     if (open === null) return STREAMED;
     if (open !== undefined) return open;
     const caller = this.people.caller(request);
-    const special = this.signIn.route(key, id, body, caller, request) ?? this.people.route(key, id, query, body, caller, request.headers) ?? this.auditLog.route(key, id, query, body, caller, response) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
+    const special = this.signIn.route(key, id, body, caller, request) ?? this.people.route(key, id, query, body, caller, request.headers) ?? this.webhooks.route(key, id, query, body, caller) ?? this.auditLog.route(key, id, query, body, caller, response) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
     if (special !== undefined) return special;
     switch (key) {
       case 'POST /v1/auth/logout':

@@ -2,6 +2,7 @@
 import { iso, uuid } from './data.mjs';
 import { showPeople } from './showcase-people.mjs';
 import { showTenants } from './showcase-settings.mjs';
+import { showWebhooks } from './showcase-webhooks.mjs';
 import { fingerprintOf, KEYS } from './trust.mjs';
 
 const ENDS = [
@@ -69,7 +70,7 @@ export function showcase(mock) {
 
   mock.audit.unshift(refusal(restricted, jobs.policy_denied, now));
   showTenants(mock);
-  return { jobs, batches, people: showPeople(mock), servers: { reserved, restricted, unreadable, offline, busy } };
+  return { jobs, batches, people: showPeople(mock), webhooks: showWebhooks(mock), servers: { reserved, restricted, unreadable, offline, busy } };
 }
 
 function haltedBatch(mock, online, jobs) {

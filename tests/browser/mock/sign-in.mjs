@@ -168,7 +168,11 @@ export class SignIn {
         this.isStale = false;
         return { verified_until: iso(Date.now() + 600_000) };
       case 'GET /v1/account/totp':
-        return { enabled: Boolean(own.totp), since: own.totp ? iso(Date.now() - 9 * 86_400_000) : null, recovery_codes_left: own.totp ? 9 : 0 };
+        return { enabled: Boolean(own.totp), since: own.totp ? iso(Date.now() - 9 * 86_400_000) : null, recovery_codes_left: own.totp ? 9 : own.passkeys.length > 0 ? 10 : 0 };
+      case 'POST /v1/account/totp/recovery-codes':
+        if (body.password !== own.password) throw invalid('password', 'is not your password');
+        this.demandFactor(own, body, host);
+        return { recovery_codes: recoveryCodes() };
       case 'GET /v1/account/passkeys':
         return { data: own.passkeys.map(({ credential: _, ...passkey }) => passkey), next_cursor: null };
       case 'POST /v1/account/passkeys/begin':
@@ -176,8 +180,9 @@ export class SignIn {
       case 'POST /v1/account/passkeys': {
         this.answered(body, 'webauthn.create');
         const passkey = { id: uuid(22, own.passkeys.length + 1), name: body.name ?? 'Passkey', created_at: iso(Date.now()), last_used_at: null, backed_up: false, credential: body.credential.id };
+        const isFirst = !own.totp && own.passkeys.length === 0;
         own.passkeys.push(passkey);
-        return [201, passkey];
+        return [201, { ...passkey, recovery_codes: isFirst ? recoveryCodes() : null }];
       }
       case 'PATCH /v1/account/passkeys/{id}':
         return Object.assign(this.passkey(own, id), { name: body.name });
@@ -206,4 +211,8 @@ export class SignIn {
     if (!found) throw notFound();
     return found;
   }
+}
+
+function recoveryCodes() {
+  return Array.from({ length: 10 }, (_, n) => `${String(n).repeat(4)}-efgh-ijkl`);
 }

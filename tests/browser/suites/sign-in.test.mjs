@@ -44,10 +44,23 @@ test('a_passkey_is_added_named_used_renamed_and_removed', { timeout: 60_000 }, a
   assert.deepEqual(await inspect(page, 'passkey-add-light'), []);
   await page.keyboard.press('Enter');
   await page.getByText('Laptop was added.').waitFor();
+  await dialog.getByText('It is your second factor from now on').waitFor();
+  assert.equal(await dialog.getByRole('listitem').count(), 10);
+  assert.deepEqual(await inspect(page, 'passkey-recovery-light'), []);
+  await dialog.getByRole('button', { name: 'I have kept them' }).click();
+  await page.getByText('10 recovery codes left').waitFor();
   assert.equal((await authenticator.passkeys()).length, 1);
   const row = page.getByRole('list', { name: 'Passkeys' }).getByRole('listitem');
   await row.getByText('In one place only').waitFor();
   await row.getByText('Never used').waitFor();
+
+  // Other recovery codes are made with the passkey as well.
+  await page.getByRole('button', { name: 'New recovery codes' }).click();
+  await dialog.getByLabel('Password').fill(account.password);
+  assert.equal(await dialog.getByLabel('One-time code').count(), 0);
+  await dialog.getByRole('button', { name: 'Use a passkey' }).click();
+  await dialog.getByText('Keep these recovery codes').waitFor();
+  await dialog.getByRole('button', { name: 'I have kept them' }).click();
 
   // The same device cannot keep a second one of the same account.
   await page.getByRole('button', { name: 'Add a passkey' }).click();

@@ -9,6 +9,7 @@ import {
 import { toApiError } from '@/api/error';
 import { auditSearch } from '@/features/audit/search';
 import { batchListSearch, batchSearch } from '@/features/batches/search';
+import { deliverySearch } from '@/features/deliveries/search';
 import { jobListSearch, newJobSearch } from '@/features/jobs/search';
 import { OverviewPage } from '@/features/overview/overview';
 import { projectsSearch } from '@/features/projects/search';
@@ -195,6 +196,31 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import('@/features/workspaces/settings'), 'WorkspaceSettingsPage'),
 });
 
+const webhooks = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/webhooks',
+  component: lazyRouteComponent(() => import('@/features/webhooks/list'), 'WebhooksPage'),
+});
+
+const webhook = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/webhooks/$webhookId',
+  component: lazyRouteComponent(() => import('@/features/webhooks/detail'), 'WebhookPage'),
+});
+
+const deliveries = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/deliveries',
+  validateSearch: deliverySearch,
+  component: lazyRouteComponent(() => import('@/features/deliveries/list'), 'DeliveriesPage'),
+});
+
+const delivery = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/deliveries/$deliveryId',
+  component: lazyRouteComponent(() => import('@/features/deliveries/detail'), 'DeliveryPage'),
+});
+
 const hub = createRoute({
   getParentRoute: () => inside,
   path: '/settings/hub',
@@ -231,6 +257,10 @@ export const router = createRouter({
       member,
       audit,
       settings,
+      webhooks,
+      webhook,
+      deliveries,
+      delivery,
       hub,
       account,
       unknown,

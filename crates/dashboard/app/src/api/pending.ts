@@ -64,6 +64,11 @@ export interface Passkey {
   backed_up: boolean;
 }
 
+export interface PasskeyAdded extends Passkey {
+  /** For an account that had no second factor before, shown this once. */
+  recovery_codes: string[] | null;
+}
+
 export interface Identity {
   id: string;
   provider: Provider;
@@ -210,12 +215,20 @@ export interface PendingPaths {
   };
   '/v1/account/passkeys': {
     get: Ask<Page<Passkey>>;
-    post: Send<PasskeyProof & { name?: string }, Passkey>;
+    post: Send<PasskeyProof & { name?: string }, PasskeyAdded>;
   };
   '/v1/account/passkeys/begin': { post: Send<Record<string, never>, Ceremony> };
   '/v1/account/passkeys/{id}': {
     patch: Send<{ name: string }, Passkey, WithId>;
     delete: Ask<never, WithId>;
+  };
+  '/v1/account/totp': {
+    get: Ask<Schemas['TotpState']>;
+    post: Send<Schemas['StartForm'], Schemas['TotpStarted']>;
+    delete: Send<{ password: string } & SecondFactor, never>;
+  };
+  '/v1/account/totp/recovery-codes': {
+    post: Send<{ password: string } & SecondFactor, Schemas['RecoveryCodes']>;
   };
   '/v1/auth/login': {
     post: Send<{ email: string; password: string } & SecondFactor, Schemas['SignedIn']>;

@@ -18,6 +18,7 @@ export type {
   Installation,
   MailTest,
   Passkey,
+  PasskeyAdded,
   PasskeyProof,
   Provider,
   Webhook,

@@ -20,8 +20,8 @@ describe('where one may go', () => {
   it('has_one_way_to_the_settings_to_the_first_page_that_one_may_see', () => {
     const settings = (nodes: string[]) =>
       pathsOf([{ nodes, scope: { type: 'workspace' } }]).filter((path) => path.startsWith('/settings'));
-    expect(settings(['workspace.manage', 'hub.manage'])).toEqual(['/settings']);
-    expect(settings(['hub.manage'])).toEqual(['/settings/hub']);
+    expect(settings(['workspace.manage', 'webhooks.manage', 'hub.manage'])).toEqual(['/settings']);
+    expect(settings(['webhooks.manage', 'hub.manage'])).toEqual(['/settings/webhooks']);
     expect(settings(['servers.read'])).toEqual([]);
   });
 

@@ -15,7 +15,7 @@ import { t } from '@/i18n';
 import { mayDo, onlyServer, type Permission, type Place, WORKSPACE } from './rights';
 
 /** The first page of the settings that one may see. */
-type SettingsPath = '/settings' | '/settings/hub';
+type SettingsPath = '/settings' | '/settings/webhooks' | '/settings/hub';
 
 export interface Destination {
   to: '/' | '/servers' | '/jobs' | '/batches' | '/projects' | '/team' | '/audit' | SettingsPath | '/account';
@@ -63,6 +63,7 @@ const all: readonly Destination[] = [
   ...(
     [
       ['/settings', 'workspace.manage'],
+      ['/settings/webhooks', 'webhooks.manage'],
       ['/settings/hub', 'hub.manage'],
     ] as const
   ).map(([to, needs]) => ({

@@ -21,14 +21,20 @@ interface SettingsFrameProps {
 export function SettingsFrame({ title, actions, width = 'reading', children }: SettingsFrameProps) {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const mayManage = useMay('workspace.manage', WORKSPACE);
+  const mayWebhooks = useMay('webhooks.manage', WORKSPACE);
   const runsHub = useRunsHub();
-  const tab = (to: '/settings' | '/settings/hub', label: string) => ({
+  const tab = (
+    to: '/settings' | '/settings/webhooks' | '/settings/deliveries' | '/settings/hub',
+    label: string,
+  ) => ({
     link: { to },
     label,
-    active: path === to,
+    active: to === '/settings' ? path === to : path === to || path.startsWith(`${to}/`),
   });
   const tabs: TabLink[] = [
     ...(mayManage ? [tab('/settings', t('settings.tab.workspace'))] : []),
+    ...(mayWebhooks ? [tab('/settings/webhooks', t('settings.tab.webhooks'))] : []),
+    ...(mayWebhooks || runsHub ? [tab('/settings/deliveries', t('settings.tab.deliveries'))] : []),
     ...(runsHub ? [tab('/settings/hub', t('settings.tab.hub'))] : []),
   ];
   return (

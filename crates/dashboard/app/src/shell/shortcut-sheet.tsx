@@ -19,6 +19,7 @@ function groupsFor(grants: readonly Held[]): readonly { title: string; rows: rea
     '/team': t('shell.shortcuts.team'),
     '/audit': t('shell.shortcuts.audit'),
     '/settings': t('shell.shortcuts.settings'),
+    '/settings/webhooks': t('shell.shortcuts.settings'),
     '/settings/hub': t('shell.shortcuts.settings'),
     '/account': t('shell.shortcuts.account'),
   };

@@ -2,7 +2,7 @@ import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query
 import { api, checked, unwrap } from '@/api/client';
 import type { ApiError } from '@/api/error';
 import { keys } from '@/api/keys';
-import type { Passkey } from '@/api/types';
+import type { Passkey, PasskeyAdded } from '@/api/types';
 import { createPasskey, rememberPasskey } from '@/shell/passkeys';
 import { renewSession } from '@/shell/session';
 
@@ -13,7 +13,7 @@ export const passkeysQuery = queryOptions({
 });
 
 /** The hub asks, an authenticator answers, the hub keeps the public half. */
-export async function addPasskey(name: string): Promise<Passkey> {
+export async function addPasskey(name: string): Promise<PasskeyAdded> {
   const { ceremony_id, options } = await unwrap(api.POST('/v1/account/passkeys/begin', { body: {} }));
   const credential = await createPasskey(options);
   const body = { ceremony_id, credential, ...(name === '' ? {} : { name }) };

@@ -25,6 +25,7 @@ import {
   useRefreshPasskeys,
   useRemovePasskey,
 } from './passkeys-data';
+import { Codes } from './recovery-codes';
 import '@/i18n/lazy/factors';
 
 /** Passkeys of this account; where they cannot be, why not. */
@@ -84,16 +85,27 @@ export function Passkeys() {
 
 function AddForm({ onClose }: { onClose: () => void }) {
   const refresh = useRefreshPasskeys();
+  // They live here until the dialog is closed, and nowhere else.
+  const [codes, setCodes] = useState<readonly string[] | null>(null);
   const form = useForm({
     initial: { name: deviceOf(navigator.userAgent) },
     validate: ({ name }) => ({ name: required(name) }),
     submit: ({ name }) => addPasskey(name.trim()),
-    onDone: ({ name }) => {
+    onDone: ({ name, recovery_codes }) => {
       toast.done(t('factors.passkey.added_done', { name }));
       refresh();
-      onClose();
+      if (recovery_codes) setCodes(recovery_codes);
+      else onClose();
     },
   });
+  if (codes) {
+    return (
+      <div className="flex flex-col gap-3">
+        <p className="text-sm">{t('factors.recovery.after_passkey')}</p>
+        <Codes codes={codes} onDone={onClose} />
+      </div>
+    );
+  }
   return (
     <NameForm
       form={form}
@@ -120,7 +132,10 @@ function RenameForm({ passkey, onClose }: { passkey: Passkey; onClose: () => voi
 }
 
 interface NameFormProps {
-  form: ReturnType<typeof useForm<{ name: string }, Passkey>>;
+  form: Pick<
+    ReturnType<typeof useForm<{ name: string }, unknown>>,
+    'values' | 'errors' | 'failure' | 'busy' | 'set' | 'send'
+  >;
   action: string;
   hint?: string;
   onClose: () => void;

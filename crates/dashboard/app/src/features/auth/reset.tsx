@@ -69,7 +69,8 @@ function Reset({ token, onDone, onGone }: ResetProps) {
         const body = { token, password, ...factor };
         return await checked(api.POST('/v1/auth/password-reset/complete', { body }));
       } catch (thrown) {
-        if ([404, 410].includes(toApiError(thrown).status)) onGone();
+        // 410 is also what a passkey's answer gets that came too late.
+        if (!factor.passkey && [404, 410].includes(toApiError(thrown).status)) onGone();
         throw thrown;
       }
     },

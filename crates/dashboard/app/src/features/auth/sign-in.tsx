@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Navigate, useLocation, useNavigate, useSearch } from '@tanstack/react-router';
 import { Fingerprint, KeyRound } from 'lucide-react';
+import type { ReactNode } from 'react';
 import { api, unwrap } from '@/api/client';
 import type { Provider, Session } from '@/api/types';
 import { t } from '@/i18n';
@@ -51,6 +52,18 @@ function SignIn({ next, error, onSignedIn }: SignInProps) {
   const hasPasskeys = (methods?.passkeys ?? false) && browserHasPasskeys();
   const providers = methods?.providers ?? [];
   const takesPassword = methods?.password ?? true;
+  const others = (
+    <>
+      {takesPassword && (hasPasskeys || providers.length > 0) && <Or />}
+      {hasPasskeys && (
+        <Button icon={Fingerprint} className="w-full" busy={passkey.busy} onClick={() => void passkey.send()}>
+          {t('factors.passkey.sign_in')}
+        </Button>
+      )}
+      {passkey.failure && <RefusedAttempt error={passkey.failure} wrong={t('factors.passkey.unknown')} />}
+      <ProviderButtons providers={providers} returnTo={localPath(next)} />
+    </>
+  );
   return (
     <OuterPage
       title={t('auth.sign_in_title')}
@@ -70,26 +83,25 @@ function SignIn({ next, error, onSignedIn }: SignInProps) {
             <Notice tone="bad">{t(`factors.oidc.error.${error}`)}</Notice>
           </div>
         )}
-        {takesPassword && <ByPassword asked={next !== undefined && !error} onSignedIn={onSignedIn} />}
-        {takesPassword && (hasPasskeys || providers.length > 0) && <Or />}
-        {hasPasskeys && (
-          <Button
-            icon={Fingerprint}
-            className="w-full"
-            busy={passkey.busy}
-            onClick={() => void passkey.send()}
-          >
-            {t('factors.passkey.sign_in')}
-          </Button>
+        {takesPassword ? (
+          <ByPassword asked={next !== undefined && !error} onSignedIn={onSignedIn} others={others} />
+        ) : (
+          others
         )}
-        {passkey.failure && <RefusedAttempt error={passkey.failure} wrong={t('factors.passkey.unknown')} />}
-        <ProviderButtons providers={providers} returnTo={localPath(next)} />
       </div>
     </OuterPage>
   );
 }
 
-function ByPassword({ asked, onSignedIn }: { asked: boolean; onSignedIn: (session: Session) => void }) {
+interface ByPasswordProps {
+  /** Whether a page was asked for that needs somebody signed in. */
+  asked: boolean;
+  onSignedIn: (session: Session) => void;
+  /** Other ways, until this one is half gone. */
+  others: ReactNode;
+}
+
+function ByPassword({ asked, onSignedIn, others }: ByPasswordProps) {
   const form = useFactorForm({
     initial: { email: '', password: '', totp: '' },
     validate: (values): Errors<SignInValues> => validateSignIn(values),
@@ -129,6 +141,7 @@ function ByPassword({ asked, onSignedIn }: { asked: boolean; onSignedIn: (sessio
           {t('auth.sign_in')}
         </Button>
       )}
+      {!form.wanted && others}
     </form>
   );
 }

@@ -98,6 +98,8 @@ export const team = {
     link: 'Invitation link',
     link_body:
       'Send it to {{email}}. It is shown only now; if it is lost, withdraw the invitation and make another.',
+    link_mailed:
+      'It was sent to {{email}}. It is shown only now, should the mail not arrive; if it is lost, withdraw the invitation and make another.',
     link_title: 'The invitation is ready',
     none: 'No open invitations.',
     span: { '86400': 'a day', '604800': 'a week', '2592000': '30 days' },

@@ -49,8 +49,8 @@ export const actions = {
   operator_key: { create: 'Operator key added', delete: 'Operator key removed' },
   owner: { create: 'First owner made' },
   passkey: {
-    create: 'Passkey added',
-    delete: 'Passkey removed',
+    add: 'Passkey added',
+    remove: 'Passkey removed',
     update: 'Passkey renamed',
   },
   plan: { set: 'Plan changed' },

@@ -88,6 +88,10 @@ export const factors = {
     use: 'Use a passkey',
     wrong_site: 'Passkeys do not work under this address of the hub.',
   },
+  recovery: {
+    after_passkey: 'It is your second factor from now on, so keep these recovery codes as well.',
+    with_passkey: 'Off. Your passkeys are your second factor.',
+  },
   refused: {
     code: 'E-mail, password or code is wrong. A code works once.',
     second: 'That was not accepted. A code works once.',
