@@ -11,6 +11,6 @@ export async function virtualAuthenticator(page, options = {}) {
     passkeys: async () => (await session.send('WebAuthn.getCredentials', { authenticatorId })).credentials,
     /** Puts a passkey of another authenticator into this one. */
     keep: (credential) => session.send('WebAuthn.addCredential', { authenticatorId, credential }),
-    forget: () => session.send('WebAuthn.clearCredentials', { authenticatorId }),
+    remove: () => session.send('WebAuthn.disable'),
   };
 }

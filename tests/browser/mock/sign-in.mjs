@@ -66,6 +66,9 @@ export class SignIn {
     for (const member of this.mock.people.members) {
       const passkey = this.factorsOf(member).passkeys.find((one) => one.credential === proof.credential.id);
       if (passkey) {
+        const count = Buffer.from(proof.credential.response.authenticatorData, 'base64url').readUInt32BE(33);
+        if (count <= passkey.count) break;
+        passkey.count = count;
         passkey.last_used_at = iso(Date.now());
         return member;
       }
@@ -82,10 +85,10 @@ export class SignIn {
       return;
     }
     if (body.totp === undefined) {
-      const methods = [...(totp ? ['totp', 'recovery'] : []), ...(passkeys.length > 0 ? ['passkey'] : [])];
+      const methods = [...(totp ? ['totp'] : []), 'recovery', ...(passkeys.length > 0 ? ['passkey'] : [])];
       throw new HttpError(401, 'totp_required', 'a second factor is needed as well', { methods, ...(passkeys.length > 0 ? { passkey: this.ceremony('second', member, host) } : {}) });
     }
-    if (!totp || ![CODE, RECOVERY].includes(body.totp)) throw new HttpError(401, 'invalid_credentials', 'e-mail, password or code is wrong');
+    if (![...(totp ? [CODE] : []), RECOVERY].includes(body.totp)) throw new HttpError(401, 'invalid_credentials', 'e-mail, password or code is wrong');
   }
 
   publicRoute(key, body, response, request) {
@@ -174,12 +177,12 @@ export class SignIn {
         this.demandFactor(own, body, host);
         return { recovery_codes: recoveryCodes() };
       case 'GET /v1/account/passkeys':
-        return { data: own.passkeys.map(({ credential: _, ...passkey }) => passkey), next_cursor: null };
+        return { data: own.passkeys.map(({ credential: _, count: __, ...passkey }) => passkey), next_cursor: null };
       case 'POST /v1/account/passkeys/begin':
         return this.ceremony('create', own, host);
       case 'POST /v1/account/passkeys': {
         this.answered(body, 'webauthn.create');
-        const passkey = { id: uuid(22, own.passkeys.length + 1), name: body.name ?? 'Passkey', created_at: iso(Date.now()), last_used_at: null, backed_up: false, credential: body.credential.id };
+        const passkey = { id: uuid(22, own.passkeys.length + 1), name: body.name ?? 'Passkey', created_at: iso(Date.now()), last_used_at: null, backed_up: false, credential: body.credential.id, count: 0 };
         const isFirst = !own.totp && own.passkeys.length === 0;
         own.passkeys.push(passkey);
         return [201, { ...passkey, recovery_codes: isFirst ? recoveryCodes() : null }];

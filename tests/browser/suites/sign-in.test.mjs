@@ -1,10 +1,11 @@
 // Who somebody is: by a password with a second factor, by a passkey, by a provider; and what to do when that is lost.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, looks, openPage, until } from '../harness.mjs';
+import { launch, looks, openPage, shoot, until } from '../harness.mjs';
 import { inspect } from '../inspect.mjs';
 import { account, startMock } from '../mock/hub.mjs';
 import { CODE, RECOVERY } from '../mock/sign-in.mjs';
+import { passkeySteps } from '../passkey-steps.mjs';
 import { virtualAuthenticator } from '../virtual-authenticator.mjs';
 
 let browser;
@@ -32,6 +33,25 @@ async function world(t, { look = 'light', ...options } = {}) {
   };
   return { mock, page, url, signIn, dialog: page.getByRole('dialog'), home: page.getByRole('heading', { name: 'Overview' }) };
 }
+
+test('passkeys', { timeout: 90_000 }, async (t) => {
+  const { page, mock, url } = await world(t);
+  await page.goto(url);
+  let broken = false;
+  const step = (title, work) =>
+    t.test(title, async () => {
+      if (broken) throw new Error('an earlier step failed');
+      try {
+        await work();
+      } catch (error) {
+        broken = true;
+        await shoot(page, 'failed-passkeys');
+        throw error;
+      }
+    });
+  mock.signIn.isStale = true;
+  await passkeySteps({ step, page, browser, world: { url, email: account.email, password: account.password } });
+});
 
 test('a_passkey_is_added_named_used_renamed_and_removed', { timeout: 60_000 }, async (t) => {
   const { mock, page, url, dialog, home } = await world(t);
@@ -151,6 +171,7 @@ test('a_second_factor_is_a_code_or_a_passkey', { timeout: 60_000 }, async (t) =>
   await signIn();
   await use.waitFor();
   assert.equal(await code.count(), 0);
+  await page.getByLabel('Or a recovery code').waitFor();
   assert.deepEqual(await inspect(page, 'sign-in-second-passkey-light'), []);
   await page.waitForFunction(() => document.activeElement?.textContent === 'Use a passkey');
   await page.keyboard.press('Enter');

@@ -11,17 +11,20 @@ describe('a second factor', () => {
   });
 
   it('is_a_code_where_nothing_is_named', () => {
-    expect(wantedFactor(refused('totp_required'))).toEqual({ codes: true, passkeys: false, ceremony: null });
+    expect(wantedFactor(refused('totp_required'))).toEqual({ codes: 'app', passkeys: false, ceremony: null });
   });
 
   it('is_what_the_hub_names', () => {
     const passkey = { ceremony_id: 'c', options: { challenge: 'AQ' } };
     expect(wantedFactor(refused('totp_required', { methods: ['passkey'], passkey }))).toEqual({
-      codes: false,
+      codes: 'none',
       passkeys: true,
       ceremony: passkey,
     });
     expect(wantedFactor(refused('totp_required', { methods: ['totp', 'recovery'] }))?.passkeys).toBe(false);
+    expect(wantedFactor(refused('totp_required', { methods: ['recovery', 'passkey'] }))?.codes).toBe(
+      'recovery',
+    );
     const broken = refused('totp_required', { methods: ['passkey'], passkey: { ceremony_id: 1 } });
     expect(wantedFactor(broken)?.ceremony).toBe(null);
   });

@@ -18,7 +18,8 @@ export interface Factor {
 
 /** Which second factors would do. */
 export interface Wanted {
-  codes: boolean;
+  /** Of an app or kept for the day when that is lost; only the latter; none. */
+  codes: 'app' | 'recovery' | 'none';
   passkeys: boolean;
   /** Each is good for one answer. */
   ceremony: Ceremony | null;
@@ -32,7 +33,7 @@ export function wantedFactor(thrown: unknown): Wanted | null {
   const isCeremony =
     isRecord(passkey) && typeof passkey.ceremony_id === 'string' && isRecord(passkey.options);
   return {
-    codes: named.includes('totp') || named.includes('recovery'),
+    codes: named.includes('totp') ? 'app' : named.includes('recovery') ? 'recovery' : 'none',
     passkeys: named.includes('passkey'),
     ceremony: isCeremony ? (passkey as unknown as Ceremony) : null,
   };
@@ -61,7 +62,7 @@ export function useFactorForm<V extends Record<string, unknown> & { totp: string
     initial,
     validate: (values) => ({
       ...validate(values),
-      ...(wanted?.codes && values.totp.trim() === '' ? { totp: t('auth.required') } : {}),
+      ...(wanted && wanted.codes !== 'none' && values.totp.trim() === '' ? { totp: t('auth.required') } : {}),
     }),
     submit: async (values) => {
       const code = values.totp.trim();
@@ -119,14 +120,14 @@ export function SecondFactorFields({ form }: SecondFactorFieldsProps) {
   if (!wanted) return null;
   return (
     <>
-      {wanted.codes && (
+      {wanted.codes === 'app' && (
         <CodeField value={values.totp} error={errors.totp} onChange={(totp) => patch({ totp })} />
       )}
       {wanted.passkeys && browserHasPasskeys() && (
         <Button
           icon={Fingerprint}
-          tone={wanted.codes ? 'secondary' : 'primary'}
-          autoFocus={!wanted.codes}
+          tone={wanted.codes === 'app' ? 'secondary' : 'primary'}
+          autoFocus={wanted.codes !== 'app'}
           busy={passkey.busy}
           className="w-full"
           onClick={() => void passkey.send()}
@@ -134,13 +135,29 @@ export function SecondFactorFields({ form }: SecondFactorFieldsProps) {
           {t('factors.passkey.use')}
         </Button>
       )}
+      {wanted.codes === 'recovery' && (
+        <Field
+          label={t('factors.recovery.field')}
+          hint={t('factors.recovery.field_hint')}
+          error={errors.totp}
+        >
+          <Input
+            autoComplete="off"
+            className="mono"
+            spellCheck={false}
+            value={values.totp}
+            onChange={(event) => patch({ totp: event.target.value })}
+          />
+        </Field>
+      )}
     </>
   );
 }
 
-/** Whether pressing the form's own button can do anything: not when only a passkey would. */
-export function takesSubmit({ wanted }: { wanted: Wanted | null }): boolean {
-  return wanted === null || wanted.codes || !wanted.passkeys;
+/** How the form's own button looks: there is none when only a passkey would do, and it steps back where that is meant. */
+export function submitTone({ wanted }: { wanted: Wanted | null }): 'primary' | 'secondary' | null {
+  if (wanted === null || wanted.codes === 'app' || !wanted.passkeys) return 'primary';
+  return wanted.codes === 'recovery' ? 'secondary' : null;
 }
 
 /** A code of an app, or one of the codes that were kept for the day when the app is lost. */

@@ -10,7 +10,7 @@ import { InlineError, LoadingRows, Notice } from '@/kit/states';
 import { useForm } from '@/kit/use-form';
 import { accountQuery, methodsQuery, providerUrl } from './account';
 import { askForPasskey, browserHasPasskeys } from './passkeys';
-import { SecondFactorFields, takesSubmit, useFactorForm } from './second-factor';
+import { SecondFactorFields, submitTone, useFactorForm } from './second-factor';
 import '@/i18n/lazy/factors';
 
 /** By whatever the account has: its password with a code, a passkey, or the provider that it came from. */
@@ -50,6 +50,7 @@ function ByPassword({ onShown }: { onShown: () => void }) {
     send: ({ password }, factor) => checked(api.POST('/v1/auth/step-up', { body: { password, ...factor } })),
     onDone: onShown,
   });
+  const tone = submitTone(form);
   return (
     <form className="flex flex-col gap-4" noValidate onSubmit={form.send}>
       <Field label={t('auth.password')} error={form.errors.password}>
@@ -63,8 +64,8 @@ function ByPassword({ onShown }: { onShown: () => void }) {
       </Field>
       <SecondFactorFields form={form} />
       {form.failure && <InlineError error={form.failure} />}
-      {takesSubmit(form) && (
-        <Button type="submit" tone="primary" busy={form.busy}>
+      {tone && (
+        <Button type="submit" tone={tone} busy={form.busy}>
           {t('auth.step_up')}
         </Button>
       )}

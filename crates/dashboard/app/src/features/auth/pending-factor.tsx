@@ -5,7 +5,7 @@ import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { methodsQuery } from '@/shell/account';
 import { OuterPage } from '@/shell/outer';
-import { SecondFactorFields, useFactorForm } from '@/shell/second-factor';
+import { SecondFactorFields, useFactorForm, type Wanted } from '@/shell/second-factor';
 import { RefusedAttempt } from './refused';
 import '@/i18n/lazy/factors';
 
@@ -17,10 +17,10 @@ export function PendingFactor({ onSignedIn }: { onSignedIn: (session: Session) =
     validate: () => ({}),
     send: (_, factor): Promise<Session> => unwrap(api.POST('/v1/auth/oidc/complete', { body: factor })),
     onDone: onSignedIn,
-    initially: { codes: true, passkeys: false, ceremony: null },
+    initially: { codes: 'app', passkeys: false, ceremony: null },
   });
   // Which of them the account has is not known before it is asked.
-  const wanted = { codes: true, passkeys: methods?.passkeys ?? false, ceremony: null };
+  const wanted: Wanted = { codes: 'app', passkeys: methods?.passkeys ?? false, ceremony: null };
   const { failure } = form;
   return (
     <OuterPage

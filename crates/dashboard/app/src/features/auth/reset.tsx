@@ -8,7 +8,7 @@ import { Button, ButtonLink } from '@/kit/button';
 import { Field } from '@/kit/field';
 import { Input } from '@/kit/input';
 import { OuterPage } from '@/shell/outer';
-import { SecondFactorFields, takesSubmit, useFactorForm } from '@/shell/second-factor';
+import { SecondFactorFields, submitTone, useFactorForm } from '@/shell/second-factor';
 import { sessionQuery } from '@/shell/session';
 import { RefusedAttempt } from './refused';
 import { MIN_PASSWORD, passwordError } from './validate';
@@ -80,6 +80,7 @@ function Reset({ token, onDone, onGone }: ResetProps) {
       onDone();
     },
   });
+  const tone = submitTone(form);
   return (
     <OuterPage title={t('factors.reset.title')} description={t('factors.reset.body')}>
       <form className="flex flex-col gap-4" noValidate onSubmit={form.send}>
@@ -98,8 +99,8 @@ function Reset({ token, onDone, onGone }: ResetProps) {
         </Field>
         <SecondFactorFields form={form} />
         {form.failure && <RefusedAttempt error={form.failure} wrong={t('factors.refused.second')} />}
-        {takesSubmit(form) && (
-          <Button type="submit" tone="primary" busy={form.busy} className="w-full">
+        {tone && (
+          <Button type="submit" tone={tone} busy={form.busy} className="w-full">
             {t('factors.reset.set')}
           </Button>
         )}

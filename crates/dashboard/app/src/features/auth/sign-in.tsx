@@ -13,7 +13,7 @@ import type { Errors } from '@/kit/use-form';
 import { methodsQuery, providerUrl } from '@/shell/account';
 import { OuterPage } from '@/shell/outer';
 import { browserHasPasskeys } from '@/shell/passkeys';
-import { SecondFactorFields, takesSubmit, useFactorForm } from '@/shell/second-factor';
+import { SecondFactorFields, submitTone, useFactorForm } from '@/shell/second-factor';
 import { sessionQuery, setupQuery } from '@/shell/session';
 import { Or } from '@/shell/step-up-form';
 import { oidcErrorIn } from './oidc-error';
@@ -109,6 +109,7 @@ function ByPassword({ asked, onSignedIn, others }: ByPasswordProps) {
       unwrap(api.POST('/v1/auth/login', { body: { email: email.trim(), password, ...factor } })),
     onDone: onSignedIn,
   });
+  const tone = submitTone(form);
   return (
     <form className="flex flex-col gap-4" noValidate onSubmit={form.send}>
       {asked && !form.failure && !form.wanted && <Notice tone="idle">{t('auth.session_ended')}</Notice>}
@@ -136,8 +137,8 @@ function ByPassword({ asked, onSignedIn, others }: ByPasswordProps) {
           wrong={form.wanted ? t('factors.refused.code') : t('auth.wrong')}
         />
       )}
-      {takesSubmit(form) && (
-        <Button type="submit" tone="primary" busy={form.busy} className="w-full">
+      {tone && (
+        <Button type="submit" tone={tone} busy={form.busy} className="w-full">
           {t('auth.sign_in')}
         </Button>
       )}

@@ -20,7 +20,7 @@ import { WORKSPACE } from '@/shell/rights';
 import { useMay } from '@/shell/session';
 import { SettingsFrame } from '@/shell/settings-frame';
 import { deliveryQuery, useRetry } from './data';
-import { DeliveryStateMark, eventInWords, outcomeInWords } from './state';
+import { DeliveryStateMark, eventInWords } from './state';
 import '@/i18n/lazy/deliveries';
 
 export function DeliveryPage() {
@@ -118,9 +118,7 @@ function Attempts({ attempts }: { attempts: readonly DeliveryAttempt[] }) {
                   <Badge tone={isTaken(attempt) ? 'ok' : 'bad'}>
                     {String(attempt.status ?? t('deliveries.no_answer'))}
                   </Badge>
-                  <span className="min-w-0 flex-1 break-words">
-                    {attempt.error ?? (isTaken(attempt) ? '' : outcomeInWords(attempt))}
-                  </span>
+                  <span className="min-w-0 flex-1 basis-40 break-words">{attempt.error ?? ''}</span>
                   <span className="tabular text-fg-3 text-xs">
                     {duration(attempt.duration_ms)} · <Time at={attempt.at} look="date" />
                   </span>

@@ -60,7 +60,7 @@ export function DeliveriesPage() {
               label={t('deliveries.webhook')}
               value={search.webhook ?? ALL}
               options={[
-                { value: ALL, label: t('deliveries.filter_all') },
+                { value: ALL, label: t('deliveries.all_webhooks') },
                 ...webhooks.map(({ id, name }) => ({ value: id, label: name })),
               ]}
               onChange={(webhook) => change({ webhook: webhook === ALL ? undefined : webhook })}

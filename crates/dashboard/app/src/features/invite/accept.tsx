@@ -11,7 +11,7 @@ import { Field } from '@/kit/field';
 import { Input } from '@/kit/input';
 import { ErrorState, Skeleton, sentence } from '@/kit/states';
 import { OuterPage } from '@/shell/outer';
-import { SecondFactorFields, takesSubmit, useFactorForm } from '@/shell/second-factor';
+import { SecondFactorFields, submitTone, useFactorForm } from '@/shell/second-factor';
 import { sessionQuery } from '@/shell/session';
 import '@/i18n/lazy/factors';
 
@@ -86,6 +86,7 @@ function Accept({ token, offer }: { token: string; offer: InviteOffer }) {
     },
     onDone: (session) => void join(session),
   });
+  const tone = submitTone(form);
   return (
     <OuterPage
       title={t('invited.title', { workspace })}
@@ -123,8 +124,8 @@ function Accept({ token, offer }: { token: string; offer: InviteOffer }) {
             wrong={form.wanted ? t('factors.refused.second') : t('invited.wrong', { email })}
           />
         )}
-        {takesSubmit(form) && (
-          <Button type="submit" tone="primary" busy={form.busy} className="w-full">
+        {tone && (
+          <Button type="submit" tone={tone} busy={form.busy} className="w-full">
             {t('invited.accept', { workspace })}
           </Button>
         )}

@@ -3,6 +3,7 @@ import { addWords } from '@/i18n';
 export const deliveries = {
   again: 'Send again',
   again_done: 'It is sent again.',
+  all_webhooks: 'All webhooks',
   answer: 'Answer',
   attempt: 'Attempt',
   attempts: 'Attempts',

@@ -89,6 +89,8 @@ export const factors = {
     wrong_site: 'Passkeys do not work under this address of the hub.',
   },
   recovery: {
+    field: 'Or a recovery code',
+    field_hint: 'If you do not have the device with your passkey.',
     after_passkey: 'It is your second factor from now on, so keep these recovery codes as well.',
     with_passkey: 'Off. Your passkeys are your second factor.',
   },
