@@ -232,7 +232,7 @@ class Mock {
     if (open === null) return STREAMED;
     if (open !== undefined) return open;
     const caller = this.people.caller(request);
-    const special = this.signIn.route(key, id, body, caller, request) ?? this.people.route(key, id, query, body, caller, request.headers) ?? this.webhooks.route(key, id, query, body, caller) ?? this.auditLog.route(key, id, query, body, caller, response) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
+    const special = this.signIn.route(key, id, body, caller, request) ?? this.people.route(key, id, query, body, caller, request.headers) ?? this.webhooks.route(key, id, query, body, caller, request.headers) ?? this.auditLog.route(key, id, query, body, caller, response) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
     if (special !== undefined) return special;
     switch (key) {
       case 'POST /v1/auth/logout':

@@ -15,7 +15,7 @@ export class Webhooks {
     this.made += 1;
     const webhook = {
       id: uuid(30, this.made), name: form.name, url: form.url, events: form.events, enabled: true, allow_private: form.allow_private ?? false,
-      created_at: iso(Date.now() - 3_600_000), created_by: { id: this.mock.people.owner.id, name: this.mock.people.owner.name }, last_delivery: null, disabled_reason: null, ...over,
+      created_at: iso(Date.now() - 3_600_000), created_by: this.mock.people.owner.id, last_delivery: null, disabled_reason: null, missed: 0, version: 1, ...over,
     };
     this.list.push(webhook);
     return webhook;
@@ -38,10 +38,10 @@ export class Webhooks {
     return delivery;
   }
 
-  route(key, id, query, body, { rights }) {
+  route(key, id, query, body, { rights }, headers) {
     if (!/^\w+ \/v1\/(outgoing-webhooks|deliveries)/.test(key)) return undefined;
     const held = rights.at(WORKSPACE);
-    if (!held.has('webhooks.manage') && !(key.includes('deliveries') && held.has('hub.manage'))) throw new HttpError(403, 'forbidden', 'this needs the permission webhooks.manage');
+    if (!held.has('webhooks.manage')) throw new HttpError(403, 'forbidden', 'this needs the permission webhooks.manage');
     switch (key) {
       case 'GET /v1/outgoing-webhooks':
         return page(this.list, query);
@@ -53,7 +53,9 @@ export class Webhooks {
         return this.one(id);
       case 'PATCH /v1/outgoing-webhooks/{id}': {
         this.check(body, rights);
-        const webhook = Object.assign(this.one(id), body);
+        const wanted = headers['if-match'];
+        if (wanted && wanted !== `"${this.one(id).version}"`) throw new HttpError(412, 'precondition_failed', 'it was changed in the meantime');
+        const webhook = Object.assign(this.one(id), body, { version: this.one(id).version + 1 });
         if (body.enabled) webhook.disabled_reason = null;
         return webhook;
       }

@@ -71,6 +71,7 @@ test('a_webhook_is_tested_changed_given_a_new_secret_and_deleted', { timeout: 60
   await page.goto(`${mock.url}/settings/webhooks`);
   await page.getByRole('link', { name: 'Chat' }).click();
   await page.getByText('Nothing sent yet').waitFor();
+  await page.getByText('Ada Byron').nth(1).waitFor();
   await page.getByRole('button', { name: 'Send a test' }).click();
   await page.getByText('A test is on its way.').waitFor();
   const row = page.getByRole('table', { name: 'Deliveries' }).getByRole('row').filter({ hasText: 'Webhook tested' });
@@ -87,6 +88,10 @@ test('a_webhook_is_tested_changed_given_a_new_secret_and_deleted', { timeout: 60
   assert.equal(await dialog.getByRole('radio', { name: 'Chosen events' }).isChecked(), true);
   assert.equal(await dialog.getByRole('checkbox', { name: 'Servers', exact: true }).isChecked(), true);
   assert.equal(await dialog.getByLabel('Others').inputValue(), 'moon.rise');
+  webhook.version += 1;
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByText('Somebody changed this webhook in the meantime.').waitFor();
+  webhook.version -= 1;
   await dialog.getByRole('radio', { name: 'Everything' }).check();
   await dialog.getByRole('checkbox', { name: 'Send events there' }).uncheck();
   await dialog.getByRole('button', { name: 'Save' }).click();
@@ -160,7 +165,7 @@ test('who_may_not_manage_webhooks_sees_none_and_private_networks_are_for_who_run
   await page.getByRole('button', { name: 'New webhook' }).first().click();
   await dialog.getByLabel('Name').waitFor();
   assert.equal(await dialog.getByRole('checkbox', { name: 'It may lead into private networks' }).count(), 0);
-  mock.people.owner.grants[0].granted = { permissions: ['servers.read', 'workspace.manage'] };
+  mock.people.owner.grants[0].granted = { permissions: ['servers.read', 'workspace.manage', 'hub.manage'] };
   await page.goto(`${mock.url}/settings`);
   await page.getByRole('heading', { name: 'Second factor' }).waitFor();
   for (const name of ['Webhooks', 'Deliveries']) assert.equal(await page.getByRole('link', { name }).count(), 0, name);

@@ -148,9 +148,13 @@ export interface Webhook {
   /** Whether it may lead to private addresses and use plain http. */
   allow_private: boolean;
   created_at: string;
-  created_by: string | { id: string; name: string } | null;
+  /** The id of who made it. */
+  created_by: string;
   last_delivery: { state: DeliveryState; at: string } | null;
   disabled_reason: string | null;
+  /** Events that were left out because too many waited already. */
+  missed: number;
+  version: number;
 }
 
 export interface WebhookCreated extends Webhook {
@@ -179,7 +183,7 @@ interface NoParameters {
   path?: never;
   cookie?: never;
 }
-interface WithId extends Omit<NoParameters, 'path'> {
+interface WithId {
   path: { id: string };
 }
 type Answer<T> = {
@@ -273,7 +277,7 @@ export interface PendingPaths {
   };
   '/v1/outgoing-webhooks/{id}': {
     get: Ask<Webhook, WithId>;
-    patch: Send<Partial<WebhookForm>, Webhook, WithId>;
+    patch: Send<Partial<WebhookForm>, Webhook, WithId & { header?: { 'If-Match'?: string } }>;
     delete: Ask<never, WithId>;
   };
   '/v1/outgoing-webhooks/{id}/rotate-secret': { post: Ask<WebhookCreated, WithId> };

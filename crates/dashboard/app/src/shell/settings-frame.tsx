@@ -34,7 +34,7 @@ export function SettingsFrame({ title, actions, width = 'reading', children }: S
   const tabs: TabLink[] = [
     ...(mayManage ? [tab('/settings', t('settings.tab.workspace'))] : []),
     ...(mayWebhooks ? [tab('/settings/webhooks', t('settings.tab.webhooks'))] : []),
-    ...(mayWebhooks || runsHub ? [tab('/settings/deliveries', t('settings.tab.deliveries'))] : []),
+    ...(mayWebhooks ? [tab('/settings/deliveries', t('settings.tab.deliveries'))] : []),
     ...(runsHub ? [tab('/settings/hub', t('settings.tab.hub'))] : []),
   ];
   return (

@@ -25,9 +25,7 @@ import '@/i18n/lazy/deliveries';
 
 export function DeliveryPage() {
   const { deliveryId } = useParams({ from: '/inside/settings/deliveries/$deliveryId' });
-  const mayWebhooks = useMay('webhooks.manage', WORKSPACE);
-  const mayHub = useMay('hub.manage', WORKSPACE);
-  const may = mayWebhooks || mayHub;
+  const may = useMay('webhooks.manage', WORKSPACE);
   const query = useQuery({ ...deliveryQuery(deliveryId), enabled: may });
   if (!may) return <NoPermission missing={['webhooks.manage']} />;
   const error = query.isError ? toApiError(query.error) : null;
@@ -85,9 +83,9 @@ function Known({ delivery }: { delivery: DeliveryDetail }) {
             {t('deliveries.title')}
           </Link>
           <ChevronRight aria-hidden className="hidden size-4 text-fg-3 sm:block" />
-          <h2 className="min-w-0 flex-1 truncate font-semibold text-lg">{eventInWords(delivery.event)}</h2>
+          <h2 className="min-w-0 flex-1 truncate font-semibold text-lg">{eventInWords(delivery)}</h2>
           <DeliveryStateMark state={delivery.state} />
-          {delivery.state !== 'delivered' && (
+          {mayRetry(delivery) && (
             <Button icon={RotateCw} busy={retry.isPending} onClick={again}>
               {t('deliveries.again')}
             </Button>
@@ -102,6 +100,11 @@ function Known({ delivery }: { delivery: DeliveryDetail }) {
       <Payload delivery={delivery} />
     </div>
   );
+}
+
+/** A receiver knows what it has by its id; who reads mail would get it twice. */
+function mayRetry({ channel, state }: DeliveryDetail): boolean {
+  return channel === 'webhook' || state !== 'delivered';
 }
 
 function Attempts({ attempts }: { attempts: readonly DeliveryAttempt[] }) {

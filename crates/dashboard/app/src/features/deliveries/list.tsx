@@ -10,22 +10,20 @@ import { Select } from '@/kit/select';
 import { Empty, NoPermission } from '@/kit/states';
 import { WORKSPACE } from '@/shell/rights';
 import { useMay } from '@/shell/session';
-import { SettingsFrame, useRunsHub } from '@/shell/settings-frame';
+import { SettingsFrame } from '@/shell/settings-frame';
 import { CHANNELS, type DeliverySearch, STATES } from './search';
 import { DeliveryTable, NothingSent } from './table';
 import '@/i18n/lazy/deliveries';
 
 const ALL = 'all';
 
-/** What is sent to elsewhere. Mail that belongs to no workspace is for whoever runs the hub. */
+/** What is sent to elsewhere. The hub adds mail of no workspace for whoever runs it. */
 export function DeliveriesPage() {
   const search = useSearch({ from: '/inside/settings/deliveries' });
   const navigate = useNavigate({ from: '/settings/deliveries' });
   const may = useMay('webhooks.manage', WORKSPACE);
-  const mayHub = useMay('hub.manage', WORKSPACE);
-  const runsHub = useRunsHub();
   const webhooks = useQuery({ ...webhooksQuery, enabled: may }).data ?? [];
-  if (!may && !mayHub) return <NoPermission missing={['webhooks.manage']} />;
+  if (!may) return <NoPermission missing={['webhooks.manage']} />;
   const change = (next: DeliverySearch) =>
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true });
   const isFiltered =
@@ -43,17 +41,15 @@ export function DeliveriesPage() {
           }))}
           onChange={(state) => change({ state: state === ALL ? undefined : state })}
         />
-        {runsHub && (
-          <Segmented<DeliveryChannel | typeof ALL>
-            label={t('deliveries.channel.label')}
-            value={search.channel ?? ALL}
-            options={([ALL, ...CHANNELS] as const).map((value) => ({
-              value,
-              label: value === ALL ? t('deliveries.filter_all') : t(`deliveries.channel.${value}`),
-            }))}
-            onChange={(channel) => change({ channel: channel === ALL ? undefined : channel })}
-          />
-        )}
+        <Segmented<DeliveryChannel | typeof ALL>
+          label={t('deliveries.channel.label')}
+          value={search.channel ?? ALL}
+          options={([ALL, ...CHANNELS] as const).map((value) => ({
+            value,
+            label: value === ALL ? t('deliveries.filter_all') : t(`deliveries.channel.${value}`),
+          }))}
+          onChange={(channel) => change({ channel: channel === ALL ? undefined : channel })}
+        />
         {webhooks.length > 0 && (
           <div className="w-full sm:w-56">
             <Select

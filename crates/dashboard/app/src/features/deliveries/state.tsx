@@ -1,5 +1,5 @@
 import { CircleCheck, CircleX, Clock } from 'lucide-react';
-import type { DeliveryState } from '@/api/types';
+import type { Delivery, DeliveryState } from '@/api/types';
 import { meaningOf } from '@/features/audit/actions';
 import { t } from '@/i18n';
 import { cx } from '@/kit/cx';
@@ -25,9 +25,27 @@ export function DeliveryStateMark({ state }: { state: DeliveryState }) {
 }
 
 /** What happened, in words where there are some. */
-export function eventInWords(event: string): string {
-  return meaningOf(event) ?? event;
+export function eventInWords({ channel, event }: Pick<Delivery, 'channel' | 'event'>): string {
+  if (channel === 'webhook') return meaningOf(event) ?? event;
+  const kind = MAILS.find((known) => known === event);
+  return kind ? t(`deliveries.mail.${kind}`) : event.replaceAll('_', ' ');
 }
+
+const MAILS = [
+  'api_key_made',
+  'email_changed',
+  'invitation',
+  'new_sign_in',
+  'passkey_added',
+  'passkey_removed',
+  'password_changed',
+  'password_reset',
+  'recovery_code_used',
+  'test',
+  'totp_disabled',
+  'totp_enabled',
+  'webhook_disabled',
+] as const;
 
 /** What came of one attempt: a status, or why there was none. */
 export function outcomeInWords({ status, error }: { status: number | null; error: string | null }): string {

@@ -117,7 +117,7 @@ function Row({ delivery, rowProps, onOpen }: RowProps) {
           tabIndex={-1}
           className="block truncate hover:underline"
         >
-          {eventInWords(delivery.event)}
+          {eventInWords(delivery)}
           {delivery.subject && <span className="ml-1.5 text-fg-3">{delivery.subject}</span>}
         </Link>
       </Td>

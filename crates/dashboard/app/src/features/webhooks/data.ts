@@ -25,8 +25,13 @@ export function createWebhook(body: WebhookForm): Promise<WebhookCreated> {
   );
 }
 
-export function changeWebhook(id: string, body: Partial<WebhookForm>): Promise<Webhook> {
-  return unwrap(api.PATCH('/v1/outgoing-webhooks/{id}', { params: { path: { id } }, body }));
+export function changeWebhook({ id, version }: Webhook, body: Partial<WebhookForm>): Promise<Webhook> {
+  return unwrap(
+    api.PATCH('/v1/outgoing-webhooks/{id}', {
+      params: { path: { id }, header: { 'If-Match': `"${version}"` } },
+      body,
+    }),
+  );
 }
 
 /** What was asked about webhooks and what they sent is asked anew. */
@@ -39,9 +44,9 @@ export function useRefreshWebhooks(): () => void {
   };
 }
 
-export function useWebhookActions(id: string) {
+export function useWebhookActions(webhook: Webhook) {
   const refresh = useRefreshWebhooks();
-  const path = { id };
+  const path = { id: webhook.id };
   return {
     rotate: useMutation<WebhookCreated, ApiError, undefined>({
       mutationFn: () => unwrap(api.POST('/v1/outgoing-webhooks/{id}/rotate-secret', { params: { path } })),
@@ -52,7 +57,7 @@ export function useWebhookActions(id: string) {
       onSuccess: refresh,
     }),
     enable: useMutation<Webhook, ApiError>({
-      mutationFn: () => changeWebhook(id, { enabled: true }),
+      mutationFn: () => changeWebhook(webhook, { enabled: true }),
       onSuccess: refresh,
     }),
     remove: useMutation<unknown, ApiError>({

@@ -6,10 +6,12 @@ import { toApiError } from '@/api/error';
 import type { Webhook } from '@/api/types';
 import { meaningOf } from '@/features/audit/actions';
 import { DeliveryTable, NothingSent } from '@/features/deliveries/table';
+import { memberQuery } from '@/features/team/data';
 import { t } from '@/i18n';
 import { Button, IconButton } from '@/kit/button';
 import { Code } from '@/kit/code-block';
 import { ConfirmDialog, Dialog } from '@/kit/dialog';
+import { count } from '@/kit/format';
 import { Menu, MenuItem } from '@/kit/menu';
 import { Facts, Panel, Section } from '@/kit/page';
 import { ConfirmThenShown } from '@/kit/shown-once';
@@ -54,7 +56,7 @@ type Doing = 'edit' | 'rotate' | 'delete' | null;
 function Known({ webhook }: { webhook: Webhook }) {
   const navigate = useNavigate();
   const refresh = useRefreshWebhooks();
-  const { rotate, test, enable, remove } = useWebhookActions(webhook.id);
+  const { rotate, test, enable, remove } = useWebhookActions(webhook);
   const [doing, setDoing] = useState<Doing>(null);
   const close = () => {
     setDoing(null);
@@ -112,6 +114,11 @@ function Known({ webhook }: { webhook: Webhook }) {
             </Notice>
           </div>
         )}
+        {webhook.missed > 0 && (
+          <div className="mb-3">
+            <Notice>{t('webhooks.missed', { count: webhook.missed, missed: count(webhook.missed) })}</Notice>
+          </div>
+        )}
         <Panel>
           <WebhookFacts webhook={webhook} />
         </Panel>
@@ -131,7 +138,7 @@ function Known({ webhook }: { webhook: Webhook }) {
         {doing === 'edit' && (
           <WebhookFields
             webhook={webhook}
-            send={(form) => changeWebhook(webhook.id, form)}
+            send={(form) => changeWebhook(webhook, form)}
             onDone={({ name }) => {
               toast.done(t('webhooks.saved', { name }));
               refresh();
@@ -176,7 +183,8 @@ function Known({ webhook }: { webhook: Webhook }) {
 }
 
 function WebhookFacts({ webhook }: { webhook: Webhook }) {
-  const { created_by: maker } = webhook;
+  const mayRead = useMay('members.read', WORKSPACE);
+  const maker = useQuery({ ...memberQuery(webhook.created_by), enabled: mayRead });
   const rows: (readonly [string, ReactNode])[] = [
     [t('webhooks.url'), <Code key="url" text={webhook.url} copy />],
     [
@@ -195,6 +203,6 @@ function WebhookFacts({ webhook }: { webhook: Webhook }) {
   ];
   if (webhook.allow_private) rows.push([t('webhooks.allow_private'), t('common.on')]);
   rows.push([t('webhooks.made'), <Time key="made" at={webhook.created_at} look="date" />]);
-  if (maker && typeof maker === 'object') rows.push([t('webhooks.created_by'), maker.name]);
+  if (maker.data) rows.push([t('webhooks.created_by'), maker.data.name]);
   return <Facts rows={rows} />;
 }

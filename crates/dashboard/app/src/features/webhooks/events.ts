@@ -9,8 +9,12 @@ export function matches(pattern: string, event: string): boolean {
   return pattern.endsWith('.*') && event.startsWith(pattern.slice(0, -1));
 }
 
+/** The hub's limits. */
+const LONGEST = 64;
+export const MOST_PATTERNS = 50;
+
 export function isPattern(text: string): boolean {
-  return /^(\*|[a-z][a-z0-9_]*\.(\*|[a-z][a-z0-9_]*))$/.test(text);
+  return text.length <= LONGEST && /^(\*|[a-z_]+\.(\*|[a-z_]+))$/.test(text);
 }
 
 /** `auth.*, job.end` however it is separated. */

@@ -12,7 +12,7 @@ import { InlineError } from '@/kit/states';
 import { useForm } from '@/kit/use-form';
 import { useRunsHub } from '@/shell/settings-frame';
 import { EventPicker, PatternHelp } from './event-picker';
-import { EVERYTHING, patternsIn, splitKnown, wrongPattern } from './events';
+import { EVERYTHING, MOST_PATTERNS, patternsIn, splitKnown, wrongPattern } from './events';
 import { urlProblem } from './url';
 import '@/i18n/lazy/webhooks';
 
@@ -45,6 +45,11 @@ function eventsOf({ which, events, others }: WebhookValues): string[] {
   return which === 'all' ? [EVERYTHING] : [...new Set([...events, ...patternsIn(others)])];
 }
 
+function eventsProblem(count: number): string | undefined {
+  if (count === 0) return t('webhooks.events_missing');
+  return count > MOST_PATTERNS ? t('webhooks.events_too_many', { most: MOST_PATTERNS }) : undefined;
+}
+
 interface WebhookFormProps<R> {
   webhook: Webhook | null;
   send: (form: WebhookForm) => Promise<R>;
@@ -64,7 +69,7 @@ export function WebhookFields<R>({ webhook, send, onDone, onClose }: WebhookForm
         name: required(values.name),
         url: urlProblem(values.url, values.allow_private),
         others: pattern === undefined ? undefined : t('webhooks.pattern_invalid', { pattern }),
-        events: eventsOf(values).length === 0 ? t('webhooks.events_missing') : undefined,
+        events: eventsProblem(eventsOf(values).length),
       };
     },
     submit: (values) =>
@@ -155,7 +160,14 @@ export function WebhookFields<R>({ webhook, send, onDone, onClose }: WebhookForm
           onChange={(enabled) => set('enabled', enabled)}
         />
       )}
-      {form.failure && <InlineError error={form.failure} />}
+      {form.failure &&
+        (form.failure.status === 412 ? (
+          <p role="alert" className="text-bad text-sm">
+            {t('webhooks.changed_meanwhile')}
+          </p>
+        ) : (
+          <InlineError error={form.failure} />
+        ))}
       <FormActions>
         <Button onClick={onClose}>{t('common.cancel')}</Button>
         <Button type="submit" tone="primary" busy={form.busy}>

@@ -51,6 +51,7 @@ export const team = {
     choose_server: 'Choose a server',
     find_project: 'Search projects…',
     find_server: 'Search servers…',
+    mapped: 'By a sign-in provider',
     more_than_you: 'You do not hold all of this there yourself.',
     no_project: 'No such project',
     no_server: 'No such server',
