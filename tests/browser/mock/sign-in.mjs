@@ -145,7 +145,9 @@ export class SignIn {
   atProvider(query, response) {
     const go = (location) => response.writeHead(303, { location }).end();
     if (this.providerAnswer === 'oidc_second_factor') this.pending = this.owner;
-    if (this.providerAnswer) go(`/sign-in#error=${this.providerAnswer}`);
+    const isInside = query.get('link') === 'true' || query.get('step_up') === 'true';
+    if (this.providerAnswer && isInside) go(`${query.get('return_to')}#error=${this.providerAnswer}`);
+    else if (this.providerAnswer) go(`/sign-in#error=${this.providerAnswer}&return_to=${encodeURIComponent(query.get('return_to'))}`);
     else {
       if (query.get('link') === 'true') this.owner.identities.push({ id: uuid(21, this.owner.identities.length + 1), provider: this.methods.providers[0], subject_hint: 'ada@company.example', created_at: iso(Date.now()), last_used_at: null });
       this.enter(this.owner, response);
@@ -166,6 +168,7 @@ export class SignIn {
         return this.ceremony('second', own, host);
       case 'POST /v1/auth/step-up':
         if (body.passkey && !body.password) this.demandFactor(own, body, host);
+        else if (!body.password && this.pending) this.demandFactor(own, body, host);
         else if (body.password !== own.password) throw invalid('password', 'is not your password');
         else this.demandFactor(own, body, host);
         this.isStale = false;
@@ -173,7 +176,7 @@ export class SignIn {
       case 'GET /v1/account/totp':
         return { enabled: Boolean(own.totp), since: own.totp ? iso(Date.now() - 9 * 86_400_000) : null, recovery_codes_left: own.totp ? 9 : own.passkeys.length > 0 ? 10 : 0 };
       case 'POST /v1/account/totp/recovery-codes':
-        if (body.password !== own.password) throw invalid('password', 'is not your password');
+        if (own.password !== null && body.password !== own.password) throw invalid('password', 'is not your password');
         this.demandFactor(own, body, host);
         return { recovery_codes: recoveryCodes() };
       case 'GET /v1/account/passkeys':

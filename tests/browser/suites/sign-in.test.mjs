@@ -333,7 +333,7 @@ test('a_provider_signs_in_and_what_went_wrong_there_is_said', { timeout: 60_000 
 
   mock.signIn.providerAnswer = 'oidc_second_factor';
   mock.people.owner.totp = true;
-  await page.goto(`${url}/sign-in`);
+  await page.goto(`${url}/jobs`);
   await page.getByRole('button', { name: 'Continue with Company account' }).click();
   await page.getByRole('heading', { name: 'One more step' }).waitFor();
   assert.deepEqual(await inspect(page, 'sign-in-provider-code-light'), []);
@@ -342,7 +342,9 @@ test('a_provider_signs_in_and_what_went_wrong_there_is_said', { timeout: 60_000 
   await page.getByText('That was not accepted.').waitFor();
   await page.getByLabel('One-time code').fill(CODE);
   await page.keyboard.press('Enter');
-  await home.waitFor();
+  // Where the way had led at first.
+  await page.getByRole('heading', { name: 'Jobs', exact: true }).waitFor();
+  assert.equal(await home.count(), 0);
 });
 
 test('a_provider_is_linked_and_not_taken_away_when_it_is_the_only_way_in', async (t) => {
@@ -353,11 +355,22 @@ test('a_provider_is_linked_and_not_taken_away_when_it_is_the_only_way_in', async
   const row = page.getByRole('list', { name: 'Sign-in providers' }).getByRole('listitem');
   await row.getByText('ada@company.example').waitFor();
   assert.deepEqual(await inspect(page, 'account-linked-light'), []);
+  mock.signIn.methods.providers = [company, { id: 'other', name: 'Other account' }];
+  mock.signIn.providerAnswer = 'oidc_identity_taken';
+  await page.goto(`${url}/account#error=oidc_identity_taken`);
+  await page.reload();
+  await dialog.getByText('Another account here is linked').waitFor();
+  assert.deepEqual(await inspect(page, 'provider-return-light'), []);
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await dialog.waitFor({ state: 'detached' });
+  assert.doesNotMatch(page.url(), /#/);
+  mock.signIn.providerAnswer = null;
+  mock.signIn.methods.providers = [company];
   mock.people.owner.password = null;
   await page.reload();
-  await page.getByText('This account has no password').waitFor();
+  await page.getByText('This account has none').waitFor();
+  await page.getByRole('button', { name: 'Set a password' }).waitFor();
   assert.equal(await page.getByLabel('Current password').count(), 0);
-  assert.equal(await page.getByRole('button', { name: 'Turn on one-time codes' }).count(), 0);
   await page.getByRole('button', { name: 'Unlink: Company account' }).click();
   await dialog.getByRole('button', { name: 'Unlink' }).click();
   await dialog.getByText('This is the only way into your account; add a passkey first.').waitFor();
@@ -371,7 +384,11 @@ test('a_provider_is_linked_and_not_taken_away_when_it_is_the_only_way_in', async
   await dialog.getByText('What you were about to do is not done yet').waitFor();
   assert.equal(await dialog.getByLabel('Password').count(), 0);
   assert.deepEqual(await inspect(page, 'step-up-provider-light'), []);
+  mock.signIn.providerAnswer = 'oidc_second_factor';
+  mock.people.owner.totp = true;
   await dialog.getByRole('button', { name: 'Confirm with Company account' }).click();
+  await dialog.getByLabel('One-time code').fill(CODE);
+  await page.keyboard.press('Enter');
   await page.waitForURL('**/settings');
   await dialog.waitFor({ state: 'detached' });
   await page.getByRole('textbox', { name: 'Name' }).fill('Anew');

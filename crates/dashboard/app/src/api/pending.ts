@@ -55,6 +55,11 @@ interface SecondFactor {
   passkey?: PasskeyProof;
 }
 
+/** Of an account without a password it is asked for nothing: its session must be fresh instead. */
+interface Proof {
+  password?: string;
+}
+
 export interface Passkey {
   id: string;
   name: string;
@@ -215,7 +220,7 @@ export interface PendingPaths {
   '/v1/account/identities': { get: Ask<Page<Identity>> };
   '/v1/account/identities/{id}': { delete: Ask<never, WithId> };
   '/v1/account/identities/{provider}/link': {
-    post: Ask<{ location: string }, { path: { provider: string } }>;
+    post: Send<Record<string, never>, { location: string }, { path: { provider: string } }>;
   };
   '/v1/account/passkeys': {
     get: Ask<Page<Passkey>>;
@@ -226,14 +231,18 @@ export interface PendingPaths {
     patch: Send<{ name: string }, Passkey, WithId>;
     delete: Ask<never, WithId>;
   };
+  '/v1/account/password': {
+    post: Send<{ current_password?: string; new_password: string }, never>;
+  };
   '/v1/account/totp': {
     get: Ask<Schemas['TotpState']>;
-    post: Send<Schemas['StartForm'], Schemas['TotpStarted']>;
-    delete: Send<{ password: string } & SecondFactor, never>;
+    post: Send<Proof, Schemas['TotpStarted']>;
+    delete: Send<Proof & SecondFactor, never>;
   };
   '/v1/account/totp/recovery-codes': {
-    post: Send<{ password: string } & SecondFactor, Schemas['RecoveryCodes']>;
+    post: Send<Proof & SecondFactor, Schemas['RecoveryCodes']>;
   };
+  '/v1/team/transfer': { post: Send<Proof & { user_id: string }, never> };
   '/v1/auth/login': {
     post: Send<{ email: string; password: string } & SecondFactor, Schemas['SignedIn']>;
   };
@@ -245,7 +254,7 @@ export interface PendingPaths {
   '/v1/auth/password-reset/complete': {
     post: Send<{ token: string; password: string } & SecondFactor, unknown>;
   };
-  '/v1/auth/step-up': { post: Send<{ password?: string } & SecondFactor, Schemas['SteppedUp']> };
+  '/v1/auth/step-up': { post: Send<Proof & SecondFactor, Schemas['SteppedUp']> };
   '/v1/auth/step-up/begin': { post: Send<Record<string, never>, Ceremony> };
   '/v1/invites/accept': {
     post: Send<

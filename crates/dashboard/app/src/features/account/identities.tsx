@@ -1,17 +1,15 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useLocation } from '@tanstack/react-router';
 import { KeyRound } from 'lucide-react';
 import { useState } from 'react';
 import { api, checked, unwrap } from '@/api/client';
 import { type ApiError, toApiError } from '@/api/error';
 import { keys } from '@/api/keys';
 import type { Identity, Provider } from '@/api/types';
-import { oidcErrorIn } from '@/features/auth/oidc-error';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { ConfirmDialog } from '@/kit/dialog';
 import { Panel, Section } from '@/kit/page';
-import { ErrorState, LoadingRows, Notice } from '@/kit/states';
+import { ErrorState, LoadingRows } from '@/kit/states';
 import { Time } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { methodsQuery } from '@/shell/account';
@@ -20,7 +18,6 @@ import '@/i18n/lazy/factors';
 /** Accounts elsewhere that sign this person in; nothing where the hub knows no providers. */
 export function Identities() {
   const providers = useQuery(methodsQuery).data?.providers ?? [];
-  const error = oidcErrorIn(useLocation({ select: (location) => location.hash }));
   const list = useQuery({
     queryKey: keys.identities(),
     queryFn: async ({ signal }): Promise<Identity[]> =>
@@ -34,11 +31,6 @@ export function Identities() {
     : [];
   return (
     <Section title={t('factors.identity.title')} description={t('factors.identity.body')}>
-      {error && (
-        <div role="alert" className="mb-3">
-          <Notice tone="bad">{t(`factors.oidc.error.${error}`)}</Notice>
-        </div>
-      )}
       <Panel>
         {list.isPending ? (
           <LoadingRows rows={1} />
@@ -63,7 +55,10 @@ function OpenProvider({ provider }: { provider: Provider }) {
   const link = useMutation<{ location: string }, ApiError>({
     mutationFn: () =>
       unwrap(
-        api.POST('/v1/account/identities/{provider}/link', { params: { path: { provider: provider.id } } }),
+        api.POST('/v1/account/identities/{provider}/link', {
+          params: { path: { provider: provider.id } },
+          body: {},
+        }),
       ),
     // The provider's own page; it leads back here.
     onSuccess: ({ location }) => window.location.assign(location),

@@ -7,57 +7,58 @@ import { Button } from '@/kit/button';
 import { Field } from '@/kit/field';
 import { Input } from '@/kit/input';
 import { Section } from '@/kit/page';
-import { InlineError, Notice } from '@/kit/states';
+import { InlineError } from '@/kit/states';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
 import { accountQuery } from '@/shell/account';
 import { useSession } from '@/shell/session';
 import '@/i18n/lazy/factors';
 
-/** Changing the password; for an account without one, why there is nothing to change. */
+/** Changing the password; an account without one may be given one. */
 export function Password() {
-  const account = useQuery(accountQuery);
-  if (account.data?.has_password === false) {
-    return (
-      <Section title={t('account.password')}>
-        <Notice tone="idle">{t('factors.account.no_password')}</Notice>
-      </Section>
-    );
-  }
-  return <ChangePassword />;
+  const hasPassword = useQuery(accountQuery).data?.has_password ?? true;
+  return <ChangePassword key={String(hasPassword)} hasPassword={hasPassword} />;
 }
 
-function ChangePassword() {
+function ChangePassword({ hasPassword }: { hasPassword: boolean }) {
   const client = useQueryClient();
   const user = useSession()?.user;
   const form = useForm({
     initial: { current_password: '', new_password: '' },
     validate: ({ current_password, new_password }) => ({
-      current_password: current_password === '' ? t('auth.required') : undefined,
+      current_password: hasPassword && current_password === '' ? t('auth.required') : undefined,
       new_password:
         passwordError(new_password) ??
         (new_password === current_password ? t('account.same_password') : undefined),
     }),
-    submit: (body) => checked(api.POST('/v1/account/password', { body })),
+    submit: ({ current_password, new_password }) => {
+      const body = { new_password, ...(hasPassword ? { current_password } : {}) };
+      return checked(api.POST('/v1/account/password', { body }));
+    },
     onDone: () => {
       form.reset();
-      toast.done(t('account.password_changed'));
-      void client.invalidateQueries({ queryKey: keys.sessions() });
+      toast.done(hasPassword ? t('account.password_changed') : t('factors.account.password_set'));
+      for (const queryKey of [keys.sessions(), keys.account()]) void client.invalidateQueries({ queryKey });
     },
   });
   return (
-    <Section title={t('account.password')} description={t('account.password_body')}>
+    <Section
+      title={t('account.password')}
+      description={hasPassword ? t('account.password_body') : t('factors.account.no_password')}
+    >
       <form className="mt-3 flex max-w-sm flex-col gap-4" noValidate onSubmit={form.send}>
         {/* Password managers store the new password under this name. */}
         <input type="hidden" name="username" autoComplete="username" value={user?.email ?? ''} readOnly />
-        <Field label={t('account.current_password')} error={form.errors.current_password}>
-          <Input
-            type="password"
-            autoComplete="current-password"
-            value={form.values.current_password}
-            onChange={(event) => form.set('current_password', event.target.value)}
-          />
-        </Field>
+        {hasPassword && (
+          <Field label={t('account.current_password')} error={form.errors.current_password}>
+            <Input
+              type="password"
+              autoComplete="current-password"
+              value={form.values.current_password}
+              onChange={(event) => form.set('current_password', event.target.value)}
+            />
+          </Field>
+        )}
         <Field label={t('account.new_password')} error={form.errors.new_password}>
           <Input
             type="password"
@@ -76,7 +77,7 @@ function ChangePassword() {
           ))}
         <div>
           <Button type="submit" busy={form.busy}>
-            {t('account.change_password')}
+            {hasPassword ? t('account.change_password') : t('factors.account.set_password')}
           </Button>
         </div>
       </form>

@@ -27,7 +27,8 @@ type Doing = 'enable' | 'disable' | 'renew' | null;
 
 interface ProveProps {
   doing: 'disable' | 'renew';
-  /** What the account has besides its password. */
+  /** What the account has. */
+  hasPassword: boolean;
   hasCodes: boolean;
   hasPasskeys: boolean;
   onDone: () => void;
@@ -52,9 +53,7 @@ export function TwoFactor() {
   return (
     <Section title={t('account.totp.title')} description={t('account.totp.body')}>
       <Panel>
-        {!hasPassword ? (
-          <p className="px-4 py-3 text-fg-2 text-sm">{t('factors.account.needs_password')}</p>
-        ) : state.isPending ? (
+        {state.isPending ? (
           <LoadingRows rows={1} />
         ) : state.isError ? (
           <ErrorState error={toApiError(state.error)} onRetry={() => void state.refetch()} />
@@ -95,10 +94,11 @@ export function TwoFactor() {
         )}
       </Panel>
       <Dialog open={doing !== null} onClose={close} title={t(`account.totp.${doing ?? 'enable'}`)} width="md">
-        {doing === 'enable' && <Enable onDone={close} />}
+        {doing === 'enable' && <Enable hasPassword={hasPassword} onDone={close} />}
         {(doing === 'disable' || doing === 'renew') && (
           <Prove
             doing={doing}
+            hasPassword={hasPassword}
             hasCodes={state.data?.enabled ?? true}
             hasPasskeys={hasPasskeys && browserHasPasskeys()}
             onDone={close}
@@ -109,13 +109,13 @@ export function TwoFactor() {
   );
 }
 
-function Enable({ onDone }: { onDone: () => void }) {
+function Enable({ hasPassword, onDone }: { hasPassword: boolean; onDone: () => void }) {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const [started, setStarted] = useState<{ secret: string; otpauth_url: string } | null>(null);
   const password = useForm({
     initial: { password: '' },
-    validate: (values) => (values.password === '' ? { password: t('auth.required') } : {}),
-    submit: (body) => unwrap(api.POST('/v1/account/totp', { body })),
+    validate: (values) => (hasPassword && values.password === '' ? { password: t('auth.required') } : {}),
+    submit: (values) => unwrap(api.POST('/v1/account/totp', { body: hasPassword ? values : {} })),
     onDone: setStarted,
   });
   const code = useForm({
@@ -128,11 +128,15 @@ function Enable({ onDone }: { onDone: () => void }) {
   if (!started) {
     return (
       <form className="flex flex-col gap-4" noValidate onSubmit={password.send}>
-        <PasswordField
-          value={password.values.password}
-          error={password.errors.password}
-          onChange={(value) => password.set('password', value)}
-        />
+        {hasPassword ? (
+          <PasswordField
+            value={password.values.password}
+            error={password.errors.password}
+            onChange={(value) => password.set('password', value)}
+          />
+        ) : (
+          <p className="text-fg-2 text-sm">{t('account.totp.body')}</p>
+        )}
         {password.failure && <InlineError error={password.failure} />}
         <Button type="submit" tone="primary" busy={password.busy}>
           {t('account.totp.next')}
@@ -166,11 +170,11 @@ function Enable({ onDone }: { onDone: () => void }) {
 }
 
 /** Turning it off, and other recovery codes, need both factors. */
-function Prove({ doing, hasCodes, hasPasskeys, onDone }: ProveProps) {
+function Prove({ doing, hasPassword, hasCodes, hasPasskeys, onDone }: ProveProps) {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const done = (made: readonly string[] | null) => (made ? setCodes(made) : onDone());
   const prove = async (password: string, factor: Factor) => {
-    const body = { password, ...factor };
+    const body = { ...(hasPassword ? { password } : {}), ...factor };
     if (doing === 'renew')
       return (await unwrap(api.POST('/v1/account/totp/recovery-codes', { body }))).recovery_codes;
     await checked(api.DELETE('/v1/account/totp', { body }));
@@ -179,7 +183,7 @@ function Prove({ doing, hasCodes, hasPasskeys, onDone }: ProveProps) {
   const form = useForm({
     initial: { password: '', totp: '' },
     validate: ({ password, totp }) => ({
-      ...(password === '' ? { password: t('auth.required') } : {}),
+      ...(hasPassword && password === '' ? { password: t('auth.required') } : {}),
       ...(hasCodes && totp.trim() === '' ? { totp: t('auth.required') } : {}),
     }),
     submit: ({ password, totp }) => (hasCodes ? prove(password, { totp: totp.trim() }) : byPasskey(password)),
@@ -201,11 +205,13 @@ function Prove({ doing, hasCodes, hasPasskeys, onDone }: ProveProps) {
   return (
     <form className="flex flex-col gap-4" noValidate onSubmit={form.send}>
       <p className="text-fg-2 text-sm">{t(`account.totp.${doing}_body`)}</p>
-      <PasswordField
-        value={form.values.password}
-        error={form.errors.password}
-        onChange={(value) => form.set('password', value)}
-      />
+      {hasPassword && (
+        <PasswordField
+          value={form.values.password}
+          error={form.errors.password}
+          onChange={(value) => form.set('password', value)}
+        />
+      )}
       {hasCodes && (
         <CodeField
           value={form.values.totp}
@@ -220,7 +226,7 @@ function Prove({ doing, hasCodes, hasPasskeys, onDone }: ProveProps) {
       {hasCodes && hasPasskeys && (
         <Button
           icon={Fingerprint}
-          disabled={form.values.password === ''}
+          disabled={hasPassword && form.values.password === ''}
           busy={passkey.busy}
           onClick={() => void passkey.send()}
         >

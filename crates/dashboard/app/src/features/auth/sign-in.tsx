@@ -11,12 +11,12 @@ import { Input } from '@/kit/input';
 import { Notice } from '@/kit/states';
 import type { Errors } from '@/kit/use-form';
 import { methodsQuery, providerUrl } from '@/shell/account';
+import { oidcErrorIn, returnToIn } from '@/shell/oidc-error';
 import { OuterPage } from '@/shell/outer';
 import { browserHasPasskeys } from '@/shell/passkeys';
 import { SecondFactorFields, submitTone, useFactorForm } from '@/shell/second-factor';
 import { sessionQuery, setupQuery } from '@/shell/session';
 import { Or } from '@/shell/step-up-form';
-import { oidcErrorIn } from './oidc-error';
 import { PendingFactor } from './pending-factor';
 import { RefusedAttempt } from './refused';
 import { useOfferedPasskey, useSignInByPasskey } from './use-passkey';
@@ -24,8 +24,9 @@ import { type SignInValues, validateSignIn } from './validate';
 import '@/i18n/lazy/factors';
 
 export function SignInPage() {
-  const { next } = useSearch({ from: '/sign-in' });
   const hash = useLocation({ select: (location) => location.hash });
+  const search = useSearch({ from: '/sign-in' });
+  const next = search.next ?? returnToIn(hash);
   const navigate = useNavigate();
   const client = useQueryClient();
   const setup = useQuery(setupQuery);

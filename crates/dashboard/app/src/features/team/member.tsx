@@ -197,5 +197,5 @@ function Grants({ member, isMe, mayManage }: { member: Member; isMe: boolean; ma
 
 /** Given by groups of a sign-in provider: it comes and goes with them, at each sign-in. */
 function isMapped(grant: Grant): boolean {
-  return 'source' in grant && grant.source === 'oidc';
+  return 'source' in grant && String(grant.source).startsWith('oidc');
 }

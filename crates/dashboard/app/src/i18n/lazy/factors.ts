@@ -3,14 +3,13 @@ import { addWords } from '@/i18n';
 /** Ways to show who one is, besides a password. */
 export const factors = {
   account: {
-    no_password:
-      'This account has no password: you sign in with a passkey or a provider. Where this hub sends mail, “Lost your password?” on the sign-in page gives you one.',
-    needs_password:
-      'Your account has no password, and one-time codes go with one. A passkey is a second factor as well.',
+    no_password: 'This account has none: a passkey or a provider signs you in. You may set one.',
+    password_set: 'Your password is set.',
     sessions_end: 'End all others',
     sessions_end_body: 'Every device but this one is signed out at once, on open pages too.',
     sessions_end_title: 'End all other sessions?',
     sessions_ended: 'All other sessions ended.',
+    set_password: 'Set a password',
   },
   codes_or_passkey: 'This account has a second factor.',
   forgot: {
@@ -46,11 +45,14 @@ export const factors = {
       oidc_expired: 'That took too long, or the page was opened twice. Start again.',
       oidc_failed:
         'The provider’s answer could not be used. Try again; if it stays so, whoever runs this hub finds the reason in its log.',
+      oidc_identity_taken:
+        'Another account here is linked with that account of the provider. It can be linked with one only.',
       oidc_second_factor: 'This account has a second factor.',
       oidc_unknown_account:
         'The provider knows you, this hub does not. Ask somebody of your team for an invitation.',
       other: 'Signing in with the provider did not work.',
     },
+    return_title: 'Back from the provider',
     with: 'Continue with {{name}}',
   },
   or: 'or',

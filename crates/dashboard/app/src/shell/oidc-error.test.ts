@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { providerUrl } from '@/shell/account';
-import { oidcErrorIn } from './oidc-error';
-import { localPath } from './sign-in';
+import { localPath } from '@/features/auth/sign-in';
+import { providerUrl } from './account';
+import { oidcErrorIn, returnToIn } from './oidc-error';
 
 describe('coming back from a provider', () => {
   it('says_what_went_wrong_in_codes_that_are_known', () => {
@@ -9,6 +9,13 @@ describe('coming back from a provider', () => {
     expect(oidcErrorIn('error=oidc_second_factor')).toBe('oidc_second_factor');
     expect(oidcErrorIn('#error=<b>new</b>')).toBe('other');
     expect(oidcErrorIn('')).toBe(null);
+    expect(oidcErrorIn('#L5-L7')).toBe(null);
+  });
+
+  it('knows_where_the_person_wanted_to_go', () => {
+    expect(returnToIn('#error=oidc_denied&return_to=%2Fjobs%3Fstate%3Dfailed')).toBe('/jobs?state=failed');
+    expect(returnToIn('#error=oidc_denied')).toBe(undefined);
+    expect(localPath(returnToIn('#error=x&return_to=%2F%2Felsewhere.example'))).toBe('/');
   });
 
   it('leads_to_a_path_of_this_site_only', () => {

@@ -3,6 +3,7 @@ const CODES = [
   'oidc_denied',
   'oidc_expired',
   'oidc_failed',
+  'oidc_identity_taken',
   'oidc_second_factor',
   'oidc_unknown_account',
 ] as const;
@@ -14,4 +15,9 @@ export function oidcErrorIn(hash: string): OidcError | null {
   const code = new URLSearchParams(hash.replace(/^#/, '')).get('error');
   if (code === null) return null;
   return CODES.find((known) => known === code) ?? 'other';
+}
+
+/** Where the person wanted to go who stands on the sign-in page because of that. */
+export function returnToIn(hash: string): string | undefined {
+  return new URLSearchParams(hash.replace(/^#/, '')).get('return_to') ?? undefined;
 }
