@@ -15,13 +15,13 @@ export function pagesOf(mock) {
     { name: 'server-live', path: `/servers/${server.id}?range=live`, ready: (page) => page.locator('canvas').nth(5) },
     { name: 'server-offline', path: `/servers/${offline.id}`, ready: (page) => page.locator('canvas').nth(5) },
     { name: 'server-jobs', path: `/servers/${server.id}/jobs`, ready: (page) => page.getByText('Started').or(page.getByText('No jobs yet')).or(page.locator('main li')).first() },
-    { name: 'server-activity', path: `/servers/${server.id}/activity`, ready: (page) => page.getByText('server.update').or(page.getByText('Nothing recorded')).first() },
+    { name: 'server-activity', path: `/servers/${server.id}/activity`, ready: (page) => page.getByText('Server changed').or(page.getByText('Nothing recorded')).first() },
     { name: 'add-server', path: '/servers/new', ready: (page) => page.getByRole('button', { name: 'Create install line' }) },
     { name: 'jobs', path: '/jobs', ready: (page) => page.getByText('./deploy.sh').first() },
     { name: 'run-command', path: `/jobs/new?server=${server.id}`, ready: (page) => page.getByRole('textbox', { name: 'Command' }) },
     { name: 'job-running', path: `/jobs/${running.id}`, ready: (page) => page.getByText('Installing dependencies') },
     { name: 'job-timed-out', path: `/jobs/${timedOut.id}#L5-L7`, ready: (page) => page.getByText('Deployed in') },
-    { name: 'audit', path: '/audit', ready: (page) => page.getByText('server.update') },
+    { name: 'audit', path: '/audit', ready: (page) => page.getByText('Server changed') },
     { name: 'account', path: '/account', ready: (page) => page.getByText('Chrome on Linux') },
     ...(mock.shown ? shownPages(mock.shown) : []),
     { name: 'unknown', path: '/no/such/page', ready: (page) => page.getByRole('heading', { name: 'Nothing here' }) },
@@ -29,7 +29,7 @@ export function pagesOf(mock) {
 }
 
 /** Pages of what `showcase` made. */
-function shownPages({ jobs, batches, people, servers }) {
+function shownPages({ jobs, batches, people, servers, webhooks }) {
   const job = (name, one, text) => ({ name: `job-${name}`, path: `/jobs/${one.id}`, ready: (page) => page.getByText(text) });
   const policy = (name, server, text) => ({ name: `policy-${name}`, path: `/servers/${server.id}/policy`, ready: (page) => page.getByText(text) });
   return [
@@ -62,12 +62,70 @@ function shownPages({ jobs, batches, people, servers }) {
     { name: 'servers-of-project', path: `/servers?project=${people.shop.id}`, ready: (page) => page.getByText('8 servers') },
     { name: 'invited', path: `/invite#${people.invite.token}`, ready: (page) => page.getByRole('button', { name: 'Join Harbour Ltd' }) },
     { name: 'invite-gone', path: '/invite#rsv_of_yesterday', ready: (page) => page.getByText('This invitation was used') },
+    { name: 'audit-filtered', path: '/audit?since=30d&result=ok&action=server.update', ready: (page) => page.getByText('Server changed').last() },
+    { name: 'settings', path: '/settings', ready: (page) => page.getByText('Harbour 50') },
+    { name: 'settings-hub', path: '/settings/hub', ready: (page) => page.getByText('Little Boats') },
+    { name: 'webhooks', path: '/settings/webhooks', ready: (page) => page.getByText('Chat of the night shift') },
+    { name: 'webhook', path: `/settings/webhooks/${webhooks.tickets.id}`, ready: (page) => page.getByText('Member joined') },
+    { name: 'deliveries', path: '/settings/deliveries', ready: (page) => page.getByText('Member joined') },
+    { name: 'delivery', path: `/settings/deliveries/${webhooks.failed.id}`, ready: (page) => page.getByText('the connection was refused') },
+    { name: 'forgot-password', path: '/forgot-password', ready: (page) => page.getByRole('button', { name: 'Send link' }) },
+    { name: 'reset-password', path: '/reset-password#rspr_x', ready: (page) => page.getByRole('button', { name: 'Set password' }) },
+    { name: 'reset-gone', path: '/reset-password', ready: (page) => page.getByText('The link is incomplete') },
+    { name: 'sign-in-denied', path: '/sign-in#error=oidc_unknown_account', ready: (page) => page.getByRole('alert') },
+    { name: 'sign-in-pending', path: '/sign-in#error=oidc_second_factor', ready: (page) => page.getByLabel('One-time code') },
     { name: 'run-batch', path: '/jobs/new?on=several', ready: (page) => page.getByText('Halts at the first failure') },
   ];
 }
 
 /** Things that open over a page. */
 export const overlays = [
+  {
+    name: 'new-webhook',
+    path: '/settings/webhooks',
+    open: async (page) => {
+      await page.getByRole('button', { name: 'New webhook' }).click();
+      await page.getByRole('radio', { name: 'Chosen events' }).check();
+    },
+    ready: (page) => page.getByRole('searchbox', { name: 'Search events' }),
+  },
+  {
+    name: 'webhook-secret',
+    path: (mock) => `/settings/webhooks/${mock.shown.webhooks.chat.id}`,
+    open: async (page) => {
+      await page.getByRole('button', { name: 'More actions' }).click();
+      await page.getByRole('menuitem', { name: 'New secret' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'New secret' }).click();
+    },
+    ready: (page) => page.getByText('whsec_'),
+  },
+  {
+    name: 'audit-redact',
+    path: '/audit?action=server.update',
+    open: async (page) => {
+      await page.getByRole('table').getByRole('button', { name: /^Server changed/ }).click();
+      await page.getByRole('button', { name: 'Remove personal data' }).click();
+    },
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'audit-export',
+    path: '/audit',
+    open: (page) => page.getByRole('button', { name: 'Export' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'require-second-factor',
+    path: '/settings',
+    open: (page) => page.getByRole('button', { name: 'Require it' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
+  {
+    name: 'change-plan',
+    path: '/settings/hub',
+    open: (page) => page.getByRole('button', { name: 'Change plan: Little Boats' }).click(),
+    ready: (page) => page.getByRole('dialog'),
+  },
   { name: 'palette', path: '/', open: (page) => page.keyboard.press('Control+k'), ready: (page) => page.getByRole('combobox') },
   { name: 'shortcuts', path: '/', open: (page) => page.keyboard.press('?'), ready: (page) => page.getByRole('dialog') },
   {

@@ -8,12 +8,16 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { account, conflict, HttpError, notFound, page } from './answers.mjs';
+import { AuditLog } from './audit.mjs';
 import { Batches } from './batches.mjs';
 import { deployLog, MockLog } from './logs.mjs';
 import { iso, makeDetail, makeLive, makeMetrics, makeServer, makeSpark, uuid } from './data.mjs';
 import { People } from './people.mjs';
 import { ALL } from './rights.mjs';
+import { SignIn } from './sign-in.mjs';
+import { Tenancy } from './tenancy.mjs';
 import { Trust } from './trust.mjs';
+import { Webhooks } from './webhooks.mjs';
 
 const dist = fileURLToPath(new URL('../../../crates/dashboard/app/dist', import.meta.url));
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
@@ -36,6 +40,7 @@ class Mock {
     this.jobs = [];
     this.logs = new Map();
     this.audit = [];
+    this.auditLog = new AuditLog(this);
     this.tokens = new Map();
     this.watched = new Map();
     /** Path prefix → status to refuse it with. */
@@ -51,6 +56,11 @@ class Mock {
     this.batches = new Batches(this);
     this.trust = new Trust(this);
     this.people = new People(this, permissions);
+    this.tenancy = new Tenancy(this);
+    this.webhooks = new Webhooks(this);
+    this.signIn = new SignIn(this);
+    /** Whether somebody is signed in elsewhere too. */
+    this.otherSessions = true;
     /** Bytes that one request of the search in a log looks through. */
     this.searchBytes = 1_048_576;
     if (servers > 0) this.seedJobs(now);
@@ -192,7 +202,7 @@ class Mock {
       }
       const body = await readJson(request);
       const answer = await this.route(request, url, body, response);
-      if (answer === STREAMED) return;
+      if (answer === STREAMED || response.writableEnded) return;
       if (request.method !== 'GET' && this.signedIn && !url.pathname.endsWith('/watch')) this.record(request.method, url.pathname);
       const [status, value] = Array.isArray(answer) ? answer : [200, answer];
       response.writeHead(status, { 'content-type': 'application/json', 'x-request-id': uuid(7, this.requests) });
@@ -218,10 +228,11 @@ class Mock {
         this.signedIn = true;
         return [201, { user: this.people.session(this.people.owner).user, workspace: this.people.workspaces[0] }];
     }
-    const open = this.people.publicRoute(key, body, response);
+    const open = this.signIn.publicRoute(key, body, response, request) ?? this.people.publicRoute(key, body, response);
+    if (open === null) return STREAMED;
     if (open !== undefined) return open;
     const caller = this.people.caller(request);
-    const special = this.people.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
+    const special = this.signIn.route(key, id, body, caller, request) ?? this.people.route(key, id, query, body, caller, request.headers) ?? this.webhooks.route(key, id, query, body, caller, request.headers) ?? this.auditLog.route(key, id, query, body, caller, response) ?? this.tenancy.route(key, id, query, body, caller, request.headers) ?? this.batches.route(key, id, query, body) ?? this.trust.route(key, id, body);
     if (special !== undefined) return special;
     switch (key) {
       case 'POST /v1/auth/logout':
@@ -265,12 +276,6 @@ class Mock {
         return this.readLog(this.job(id), query, request, response);
       case 'GET /v1/jobs/{id}/log/search':
         return this.logs.get(this.job(id).id).search(query.get('q'), Number(query.get('from') ?? 0), Number(query.get('limit') ?? 100), this.searchBytes);
-      case 'GET /v1/audit': {
-        const data = this.audit.filter((entry) => (!query.get('server_id') || entry.server_id === query.get('server_id')) && (!query.get('action') || entry.action === query.get('action')));
-        return { data, next_cursor: null };
-      }
-      case 'GET /v1/account/totp':
-        return { enabled: false, since: null, recovery_codes_left: 0 };
       case 'GET /v1/account/sessions':
         return { data: this.sessions(), next_cursor: null };
       case 'DELETE /v1/account/sessions/{id}':
@@ -301,8 +306,8 @@ class Mock {
     const one = (n, current, user_agent, hours) => ({ id: uuid(10, n), created_at: iso(now - hours * 3_600_000), last_seen_at: iso(now - (hours - 1) * 1_800_000), expires_at: iso(now + 86_400_000), ip: `203.0.113.${n}`, user_agent, current });
     return [
       one(1, true, 'Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0 Safari/537.36', 1),
-      one(2, false, 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) Safari/605', 30),
-      one(3, false, 'curl/8.9', 90),
+      ...(this.otherSessions ? [one(2, false, 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) Safari/605', 30),
+      one(3, false, 'curl/8.9', 90)] : []),
     ];
   }
 
@@ -469,7 +474,7 @@ function makeAudit(n, at, action, subject, result, serverId = null) {
   return {
     id: uuid(4, n + 1), at: iso(at), actor: { type: 'user', id: uuid(3, 1), name: account.name }, action, subject, server_id: serverId, result,
     ip: '203.0.113.7', user_agent: 'Mozilla/5.0 Firefox/141.0', request_id: uuid(6, n), details: subject.name ? { name: subject.name } : {},
-    prev_hash: null, hash: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
+    prev_hash: null, position: 4_812 - n, redacted_at: null, hash: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
   };
 }
 

@@ -13,6 +13,8 @@ export class People {
     this.owner = { id: uuid(3, 1), email: account.email, name: account.name, password: account.password, joined_at: iso(Date.now() - 90 * 86_400_000), grants: [] };
     this.owner.grants = [{ id: this.id(), granted, scope: EVERYWHERE }];
     this.members = [this.owner];
+    /** Who has an account and is no member here. */
+    this.strangers = [];
     this.roles = [];
     this.invites = [];
     this.projects = [];
@@ -91,7 +93,7 @@ export class People {
       }
       case 'POST /v1/invites/look-up': {
         const { email } = this.invite(body.token);
-        return { workspace: account.workspace, email, has_account: this.accounts(email) !== undefined };
+        return { workspace: account.workspace, email, has_account: [...this.members, ...this.strangers].some((one) => one.email === email) };
       }
       case 'POST /v1/invites/accept':
         return this.accept(body, response);
@@ -278,6 +280,14 @@ export class People {
 
   accept({ token, password, name }, response) {
     const { email, granted, scope } = this.invite(token);
+    const known = this.accounts(email) ?? this.strangers.find((one) => one.email === email);
+    if (known && known.password !== password) throw new HttpError(401, 'invalid_credentials', 'e-mail or password is wrong');
+    if (known) {
+      known.grants = [{ id: this.id(), granted, scope }];
+      this.members.push(known);
+      this.invites = this.invites.filter((one) => one.token !== token);
+      return this.signIn(known, response);
+    }
     if (password.length < 12) throw invalid('password', 'must have at least 12 characters');
     if (!name) throw invalid('name', 'is needed for a new account');
     const member = { id: uuid(3, this.members.length + 1), email, name, password, joined_at: iso(Date.now()), grants: [{ id: this.id(), granted, scope }] };

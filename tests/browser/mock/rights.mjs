@@ -17,14 +17,17 @@ export const MEANINGS = {
   'api-keys.create': 'Make API keys that hold no more than their maker.',
   'api-keys.manage': "See and revoke everybody's API keys.",
   'audit.read': 'Read the audit log.',
+  'audit.redact': 'Remove personal data from records of the audit log.',
+  'webhooks.manage': 'Make and change webhooks, and see what was delivered.',
   'workspace.manage': 'Rename the workspace and change its rules.',
   'workspace.close': 'Hand the workspace to another owner, or close it.',
+  'hub.manage': "Run the hub: plans of all its workspaces. Counts in the hub's first workspace only.",
 };
 export const ALL = Object.keys(MEANINGS);
 const viewer = ['servers.read', 'jobs.read', 'projects.read', 'events.read', 'api-keys.create'];
 const ROLES = {
   owner: ['Everything, closing the workspace included', ALL],
-  admin: ['Everything but handing the workspace on and closing it', ALL.filter((node) => node !== 'workspace.close')],
+  admin: ['Everything but handing the workspace on and closing it', ALL.filter((node) => node !== 'workspace.close' && node !== 'hub.manage')],
   operator: ['Servers and what is on them', ['servers.read', 'servers.enroll', 'servers.manage', 'servers.exec', 'jobs.read', 'jobs.cancel', 'projects.read', 'events.read', 'api-keys.create']],
   moderator: ['Sees everything that happens and ends what should not', ['servers.read', 'jobs.read', 'jobs.cancel', 'projects.read', 'events.read', 'members.read', 'audit.read', 'api-keys.create']],
   viewer: ['Sees servers and jobs, changes nothing', viewer],

@@ -1,6 +1,8 @@
 // Everything that a job, a batch or a server's trust can look like, for tests that look at it.
 import { iso, uuid } from './data.mjs';
 import { showPeople } from './showcase-people.mjs';
+import { showTenants } from './showcase-settings.mjs';
+import { showWebhooks } from './showcase-webhooks.mjs';
 import { fingerprintOf, KEYS } from './trust.mjs';
 
 const ENDS = [
@@ -67,7 +69,8 @@ export function showcase(mock) {
   for (const row of batches.done.rows) row.job = { id: uuid(2, 1), state: 'succeeded', exit_code: 0, error: null, started_at: iso(now - 60_000), finished_at: iso(now), duration_ms: 1_204 };
 
   mock.audit.unshift(refusal(restricted, jobs.policy_denied, now));
-  return { jobs, batches, people: showPeople(mock), servers: { reserved, restricted, unreadable, offline, busy } };
+  showTenants(mock);
+  return { jobs, batches, people: showPeople(mock), webhooks: showWebhooks(mock), servers: { reserved, restricted, unreadable, offline, busy } };
 }
 
 function haltedBatch(mock, online, jobs) {

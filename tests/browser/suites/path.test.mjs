@@ -5,6 +5,7 @@ import { launch, looks, openPage, shoot, until } from '../harness.mjs';
 import { inspect } from '../inspect.mjs';
 import { readWholeLog } from '../log-reader.mjs';
 import { factorSteps } from '../factor-steps.mjs';
+import { hasPasskeys, passkeySteps } from '../passkey-steps.mjs';
 import { peopleSteps } from '../people-steps.mjs';
 import { isReal, mockWorld, realWorld } from '../world.mjs';
 
@@ -241,6 +242,10 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 1_200_0
       assert.deepEqual(findings, []);
     });
   }
+
+  // The suite `sign-in` does this for the mock. Here, because all those pages took longer than a minute: the ten tries of
+  // this address are there again.
+  if (isReal && (await hasPasskeys(page, world))) await passkeySteps({ step, page, browser, world });
 
   // The suite `people` does this for the mock.
   if (isReal && world.enroll) {

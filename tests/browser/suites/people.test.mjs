@@ -52,7 +52,7 @@ test('a_refusal_says_which_permission_is_missing', async (t) => {
   mock.people.owner.grants[0].granted = { permissions: ['members.read', 'members.manage', 'servers.read', 'events.read'] };
   await dialog.getByRole('button', { name: 'Add grant' }).click();
   await dialog.getByText(/You lack the permission to add servers, change and remove servers, run commands on servers/).waitFor();
-  await dialog.getByText('An owner or administrator of the workspace can grant it.').waitFor();
+  await dialog.getByText('Whoever runs this hub can grant it: an owner of its first workspace.').waitFor();
 });
 
 test('what_the_caller_lacks_cannot_be_given', async (t) => {

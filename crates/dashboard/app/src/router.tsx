@@ -9,6 +9,7 @@ import {
 import { toApiError } from '@/api/error';
 import { auditSearch } from '@/features/audit/search';
 import { batchListSearch, batchSearch } from '@/features/batches/search';
+import { deliverySearch } from '@/features/deliveries/search';
 import { jobListSearch, newJobSearch } from '@/features/jobs/search';
 import { OverviewPage } from '@/features/overview/overview';
 import { projectsSearch } from '@/features/projects/search';
@@ -37,6 +38,18 @@ const setup = createRoute({
   getParentRoute: () => root,
   path: '/setup',
   component: lazyRouteComponent(() => import('@/features/auth/setup'), 'SetupPage'),
+});
+
+const forgotPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/forgot-password',
+  component: lazyRouteComponent(() => import('@/features/auth/forgot'), 'ForgotPasswordPage'),
+});
+
+const resetPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/reset-password',
+  component: lazyRouteComponent(() => import('@/features/auth/reset'), 'ResetPasswordPage'),
 });
 
 const invite = createRoute({
@@ -177,6 +190,43 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import('@/features/audit/list'), 'AuditPage'),
 });
 
+const settings = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('@/features/workspaces/settings'), 'WorkspaceSettingsPage'),
+});
+
+const webhooks = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/webhooks',
+  component: lazyRouteComponent(() => import('@/features/webhooks/list'), 'WebhooksPage'),
+});
+
+const webhook = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/webhooks/$webhookId',
+  component: lazyRouteComponent(() => import('@/features/webhooks/detail'), 'WebhookPage'),
+});
+
+const deliveries = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/deliveries',
+  validateSearch: deliverySearch,
+  component: lazyRouteComponent(() => import('@/features/deliveries/list'), 'DeliveriesPage'),
+});
+
+const delivery = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/deliveries/$deliveryId',
+  component: lazyRouteComponent(() => import('@/features/deliveries/detail'), 'DeliveryPage'),
+});
+
+const hub = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings/hub',
+  component: lazyRouteComponent(() => import('@/features/installation/hub'), 'HubPage'),
+});
+
 const account = createRoute({
   getParentRoute: () => inside,
   path: '/account',
@@ -189,6 +239,8 @@ export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
     setup,
+    forgotPassword,
+    resetPassword,
     invite,
     inside.addChildren([
       overview,
@@ -204,6 +256,12 @@ export const router = createRouter({
       team,
       member,
       audit,
+      settings,
+      webhooks,
+      webhook,
+      deliveries,
+      delivery,
+      hub,
       account,
       unknown,
     ]),

@@ -11,6 +11,8 @@ export class ApiError extends Error {
     readonly retryAfterSeconds: number | null = null,
     /** Permissions that the caller lacks, by name. */
     readonly missing: readonly string[] = [],
+    /** What else the hub told, for the code that knows what to make of it. */
+    readonly details: Readonly<Record<string, unknown>> = {},
   ) {
     super(message);
   }
@@ -33,6 +35,7 @@ export function errorFromAnswer(response: Response, body: unknown): ApiError {
     isRecord(error?.details) ? fieldErrors(error.details.fields) : {},
     Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null,
     response.status === 403 ? missingPermissions(error) : [],
+    isRecord(error?.details) ? error.details : {},
   );
 }
 
@@ -62,6 +65,6 @@ function fieldErrors(fields: unknown): Record<string, string[]> {
   return result;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

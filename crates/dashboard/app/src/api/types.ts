@@ -3,6 +3,29 @@ import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
+export type {
+  Account,
+  AuthMethods,
+  Ceremony,
+  CeremonyOptions,
+  CredentialJson,
+  Delivery,
+  DeliveryAttempt,
+  DeliveryChannel,
+  DeliveryDetail,
+  DeliveryState,
+  Identity,
+  Installation,
+  MailTest,
+  Passkey,
+  PasskeyAdded,
+  PasskeyProof,
+  Provider,
+  Webhook,
+  WebhookCreated,
+  WebhookForm,
+} from './pending';
+
 export type Session = Schemas['SignedIn'];
 export type AccountSession = Schemas['AccountSession'];
 export type Server = Schemas['Server'];
@@ -50,3 +73,9 @@ export type InviteOffer = Schemas['InviteOffer'];
 export type Project = Schemas['Project'];
 export type ApiKey = Schemas['ApiKey'];
 export type ApiKeyCreated = Schemas['ApiKeyCreated'];
+export type Workspace = Schemas['Workspace'];
+export type Tenant = Schemas['Tenant'];
+export type Plan = Schemas['Plan'];
+export type PlanForm = Schemas['PlanForm'];
+export type AuditVerification = Schemas['AuditVerification'];
+export type AuditResult = Schemas['AuditResult'];

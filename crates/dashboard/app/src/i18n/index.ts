@@ -1,9 +1,10 @@
 import i18next from 'i18next';
 import { en } from './en';
+import type { LazyWords } from './lazy';
 
 declare module 'i18next' {
   interface CustomTypeOptions {
-    resources: { translation: typeof en };
+    resources: { translation: typeof en & LazyWords };
   }
 }
 
@@ -18,3 +19,8 @@ void i18next.init({
 });
 
 export const t = i18next.t;
+
+/** Words of pages that few open: they come with the page, not with the shell. */
+export function addWords(words: Record<string, unknown>): void {
+  i18next.addResourceBundle('en', 'translation', words, true, true);
+}

@@ -18,6 +18,8 @@ interface DialogProps {
   footer?: ReactNode;
   width?: 'sm' | 'md' | 'lg';
   initialFocus?: RefObject<HTMLElement | null>;
+  /** Not closed by a press beside it, which would lose what it shows. */
+  stays?: boolean;
 }
 
 const widths = { sm: 'sm:max-w-md', md: 'sm:max-w-lg', lg: 'sm:max-w-2xl' };
@@ -32,9 +34,10 @@ export function Dialog({
   footer,
   width = 'sm',
   initialFocus,
+  stays = false,
 }: DialogProps) {
   return (
-    <Base.Root open={open} onOpenChange={(next) => !next && onClose()}>
+    <Base.Root open={open} onOpenChange={(next) => !next && onClose()} disablePointerDismissal={stays}>
       <Base.Portal>
         <Base.Backdrop className="fixed inset-0 z-40 bg-(--backdrop) transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0" />
         <Base.Popup

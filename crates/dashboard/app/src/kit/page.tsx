@@ -7,6 +7,8 @@ interface PageProps {
   documentTitle?: string;
   description?: ReactNode;
   actions?: ReactNode;
+  /** Tabs, over the line that ends the heading. */
+  below?: ReactNode;
   width?: 'full' | 'reading';
   children: ReactNode;
 }
@@ -17,17 +19,28 @@ export function useDocumentTitle(title: string): void {
   }, [title]);
 }
 
-export function Page({ title, documentTitle, description, actions, width = 'full', children }: PageProps) {
+export function Page({
+  title,
+  documentTitle,
+  description,
+  actions,
+  below,
+  width = 'full',
+  children,
+}: PageProps) {
   useDocumentTitle(documentTitle ?? title);
   return (
     <div className="mx-auto w-full max-w-[1440px] px-4 pt-5 pb-nav sm:px-6 md:pt-7 lg:px-8">
-      <header className="mb-5 flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
+      <header
+        className={cx('flex flex-wrap items-start justify-between gap-x-4 gap-y-3', below ? 'mb-2' : 'mb-5')}
+      >
         <div className="min-w-0">
           <h1 className="font-semibold text-xl tracking-[-0.01em]">{title}</h1>
           {description && <p className="mt-0.5 text-fg-2 text-sm">{description}</p>}
         </div>
         {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
       </header>
+      {below && <div className="mb-6 border-b">{below}</div>}
       <div className={cx(width === 'reading' && 'max-w-2xl')}>{children}</div>
     </div>
   );

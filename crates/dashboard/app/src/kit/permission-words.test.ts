@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { errorFromAnswer } from '@/api/error';
-import { permissionsInWords } from './permission-words';
+import { missingInWords, permissionsInWords } from './permission-words';
 
 const refusal = (error: object) => errorFromAnswer(new Response(null, { status: 403 }), { error });
 
@@ -13,6 +13,12 @@ describe('a refusal', () => {
     ).toEqual(['api-keys.create']);
     expect(refusal({ code: 'forbidden', message: 'not from this address' }).missing).toEqual([]);
     expect(errorFromAnswer(new Response(null, { status: 409 }), { error: { details } }).missing).toEqual([]);
+  });
+
+  it('says_who_can_grant_what_is_missing', () => {
+    expect(missingInWords(['servers.exec'])).toMatch(/run commands on servers.*owner or administrator/);
+    expect(missingInWords(['workspace.close'])).toMatch(/An owner of the workspace/);
+    expect(missingInWords(['hub.manage'])).toMatch(/first workspace/);
   });
 
   it('is_in_words_and_keeps_the_name_of_what_is_new', () => {

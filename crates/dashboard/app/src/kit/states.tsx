@@ -5,7 +5,7 @@ import { t } from '@/i18n';
 import { Button } from './button';
 import { CopyButton } from './copy-button';
 import { cx } from './cx';
-import { permissionsInWords } from './permission-words';
+import { missingInWords } from './permission-words';
 
 interface MessageProps {
   icon: LucideIcon;
@@ -47,7 +47,8 @@ interface ErrorStateProps {
 
 /** In place of what could not be shown: what happened, what to do, and the code to copy. */
 export function ErrorState({ error, onRetry, className }: ErrorStateProps) {
-  if (error.status === 403) return <NoPermission missing={error.missing} />;
+  if (error.status === 403 && !Object.hasOwn(REFUSALS, error.code))
+    return <NoPermission missing={error.missing} />;
   const unreachable = error.isUnreachable;
   return (
     <div role="alert">
@@ -74,13 +75,13 @@ export function ErrorState({ error, onRetry, className }: ErrorStateProps) {
   );
 }
 
-/** Beside the control that caused it. */
-export function InlineError({ error }: { error: ApiError }) {
+/** Beside the control that caused it. `inItsWords`: what the hub says tells more than that it cannot be reached. */
+export function InlineError({ error, inItsWords = false }: { error: ApiError; inItsWords?: boolean }) {
   return (
     <div role="alert" className="flex items-start gap-2 rounded-md bg-bad-soft px-3 py-2 text-bad text-sm">
       <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0" />
-      <div className="min-w-0">
-        <p>{inWords(error)}</p>
+      <div className="min-w-0 break-words">
+        <p>{inItsWords && error.status !== 0 ? sentence(error.message) : inWords(error)}</p>
         {error.requestId && <p className="mt-0.5 break-all font-mono text-2xs">{errorReference(error)}</p>}
       </div>
     </div>
@@ -90,9 +91,7 @@ export function InlineError({ error }: { error: ApiError }) {
 export function NoPermission({ missing = [] }: { missing?: readonly string[] }) {
   return (
     <Message icon={Lock} title={t('error.forbidden_title')}>
-      {missing.length > 0
-        ? `${t('error.forbidden_missing', { what: permissionsInWords(missing) })} ${t('error.forbidden_who')}`
-        : t('error.forbidden_body')}
+      {missing.length > 0 ? missingInWords(missing) : t('error.forbidden_body')}
     </Message>
   );
 }
@@ -100,9 +99,16 @@ export function NoPermission({ missing = [] }: { missing?: readonly string[] }) 
 /** What a refusal or fault says to a person. */
 export function inWords(error: ApiError): string {
   if (error.isUnreachable) return t('error.unreachable_body');
-  if (error.missing.length === 0) return sentence(error.message);
-  return `${t('error.forbidden_missing', { what: permissionsInWords(error.missing) })} ${t('error.forbidden_who')}`;
+  const refusal = REFUSALS[error.code];
+  if (refusal) return refusal;
+  return error.missing.length === 0 ? sentence(error.message) : missingInWords(error.missing);
 }
+
+/** Refusals that another permission would not lift. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  step_up_required: t('error.step_up_refused'),
+  totp_enrollment_required: t('error.second_factor_missing'),
+};
 
 /** A note above content that is still shown, such as data that stopped moving. */
 export function Notice({

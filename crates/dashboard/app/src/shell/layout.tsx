@@ -15,6 +15,7 @@ import { ConnectionBadge } from './connection-badge';
 import { startLive } from './live';
 import { Logo } from './logo';
 import { type Destination, destinationsOf } from './navigation';
+import { oidcErrorIn } from './oidc-error';
 import { mayDo } from './rights';
 import { sessionQuery, useSession, workspaceOf } from './session';
 import { useShortcuts } from './shortcuts';
@@ -23,6 +24,9 @@ import { useTheme } from './theme';
 import { useWorkspaceSwitch, WorkspaceMenu } from './workspace';
 
 const Palette = lazy(() => import('./palette').then((module) => ({ default: module.Palette })));
+const ProviderReturn = lazy(() =>
+  import('./provider-return').then((module) => ({ default: module.ProviderReturn })),
+);
 const ShortcutSheet = lazy(() =>
   import('./shortcut-sheet').then((module) => ({ default: module.ShortcutSheet })),
 );
@@ -37,6 +41,8 @@ export function Layout() {
   useEffect(() => (userId && mayFollow ? startLive(client, userId) : undefined), [client, userId, mayFollow]);
   const [paletteOpen, setPaletteOpen] = useState(false);
   const [sheetOpen, setSheetOpen] = useState(false);
+  // The hub's page that leads back here loads everything anew.
+  const [returned] = useState(() => oidcErrorIn(window.location.hash));
   useShortcuts({
     openPalette: () => setPaletteOpen(true),
     openSheet: () => setSheetOpen(true),
@@ -75,6 +81,7 @@ export function Layout() {
       <StepUp />
       <Toasts />
       <Suspense>
+        {returned && <ProviderReturn error={returned} />}
         {paletteOpen && <Palette open onClose={() => setPaletteOpen(false)} />}
         {sheetOpen && <ShortcutSheet open onClose={() => setSheetOpen(false)} />}
       </Suspense>
@@ -112,8 +119,12 @@ function useDestinations(session: Session) {
     active:
       destination.to === '/'
         ? path === '/'
-        : path === destination.to || path.startsWith(`${destination.to}/`),
+        : isWithin(path, destination.to.startsWith('/settings') ? '/settings' : destination.to),
   }));
+}
+
+function isWithin(path: string, page: string): boolean {
+  return path === page || path.startsWith(`${page}/`);
 }
 
 function Sidebar({ session, openPalette, openSheet }: BarProps) {

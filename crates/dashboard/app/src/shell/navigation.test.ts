@@ -17,6 +17,14 @@ describe('where one may go', () => {
     expect(pathsOf([{ nodes, scope: { type: 'workspace' } }])).toContain('/team');
   });
 
+  it('has_one_way_to_the_settings_to_the_first_page_that_one_may_see', () => {
+    const settings = (nodes: string[]) =>
+      pathsOf([{ nodes, scope: { type: 'workspace' } }]).filter((path) => path.startsWith('/settings'));
+    expect(settings(['workspace.manage', 'webhooks.manage', 'hub.manage'])).toEqual(['/settings']);
+    expect(settings(['webhooks.manage', 'hub.manage'])).toEqual(['/settings/webhooks']);
+    expect(settings(['servers.read'])).toEqual([]);
+  });
+
   it('is_the_overview_where_nothing_was_granted_yet', () => {
     expect(pathsOf([])).toEqual(['/', '/account']);
   });

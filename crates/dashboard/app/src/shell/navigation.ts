@@ -5,6 +5,7 @@ import {
   type LucideIcon,
   ScrollText,
   Server,
+  Settings,
   SquareTerminal,
   UserRound,
   Users,
@@ -13,8 +14,11 @@ import type { Held } from '@/api/types';
 import { t } from '@/i18n';
 import { mayDo, onlyServer, type Permission, type Place, WORKSPACE } from './rights';
 
+/** The first page of the settings that one may see. */
+type SettingsPath = '/settings' | '/settings/webhooks' | '/settings/hub';
+
 export interface Destination {
-  to: '/' | '/servers' | '/jobs' | '/batches' | '/projects' | '/team' | '/audit' | '/account';
+  to: '/' | '/servers' | '/jobs' | '/batches' | '/projects' | '/team' | '/audit' | SettingsPath | '/account';
   label: string;
   icon: LucideIcon;
   /** Second key of the `g …` sequence. */
@@ -56,15 +60,31 @@ const all: readonly Destination[] = [
     stands: 'side',
   },
   { to: '/audit', label: t('shell.audit'), icon: ScrollText, key: 'a', needs: 'audit.read', stands: 'side' },
+  ...(
+    [
+      ['/settings', 'workspace.manage'],
+      ['/settings/webhooks', 'webhooks.manage'],
+      ['/settings/hub', 'hub.manage'],
+    ] as const
+  ).map(([to, needs]) => ({
+    to,
+    label: t('shell.settings'),
+    icon: Settings,
+    key: ',',
+    needs,
+    at: WORKSPACE,
+    stands: 'side' as const,
+  })),
   { to: '/account', label: t('shell.account'), icon: UserRound, key: 'u', needs: null, stands: 'menu' },
 ];
 
 /** Where somebody may go. To whom one server is everything, its page is the overview. */
 export function destinationsOf(grants: readonly Held[]): readonly Destination[] {
-  return all.filter(({ to, needs, at }) => {
+  const open = all.filter(({ to, needs, at }) => {
     if (to === '/') return grants.length === 0 || (onlyServer(grants) === null && seesAnything(grants));
     return needs === null || mayDo(grants, needs, at);
   });
+  return open.filter(({ key }, index) => open.findIndex((one) => one.key === key) === index);
 }
 
 function seesAnything(grants: readonly Held[]): boolean {

@@ -17,7 +17,11 @@ export type Permission =
   | 'api-keys.create'
   | 'api-keys.manage'
   | 'audit.read'
-  | 'workspace.close';
+  | 'audit.redact'
+  | 'webhooks.manage'
+  | 'workspace.manage'
+  | 'workspace.close'
+  | 'hub.manage';
 
 /** Where something lies: in a project, on a server, on a server of a project. */
 export interface Place {

@@ -18,6 +18,9 @@ function groupsFor(grants: readonly Held[]): readonly { title: string; rows: rea
     '/projects': t('shell.shortcuts.projects'),
     '/team': t('shell.shortcuts.team'),
     '/audit': t('shell.shortcuts.audit'),
+    '/settings': t('shell.shortcuts.settings'),
+    '/settings/webhooks': t('shell.shortcuts.settings'),
+    '/settings/hub': t('shell.shortcuts.settings'),
     '/account': t('shell.shortcuts.account'),
   };
   return [

@@ -18,7 +18,8 @@ import { FormActions } from '@/kit/dialog';
 import { Field, FieldGroup } from '@/kit/field';
 import { Input, Textarea } from '@/kit/input';
 import { Select } from '@/kit/select';
-import { InlineError, Notice } from '@/kit/states';
+import type { ShownOnce } from '@/kit/shown-once';
+import { InlineError } from '@/kit/states';
 import { useForm } from '@/kit/use-form';
 import { heldAnywhere, heldAt } from '@/shell/rights';
 import { useGrants } from '@/shell/session';
@@ -131,11 +132,12 @@ function startingWhereRightsAre(grants: ReturnType<typeof useGrants>): KeyValues
 }
 
 /** The only time that the token is seen. */
-export function ApiKeyMade({ made, onClose }: { made: ApiKeyCreated; onClose: () => void }) {
-  return (
-    <div className="flex flex-col gap-4">
-      <Notice>{t('api_keys.token_once')}</Notice>
-      <CommandLine command={made.token} label={t('api_keys.token')} />
+export function tokenOf(made: ApiKeyCreated): ShownOnce {
+  return {
+    label: t('api_keys.token'),
+    value: made.token,
+    note: t('api_keys.token_once'),
+    more: (
       <div>
         <p className="mb-1.5 font-medium text-sm">{t('api_keys.curl')}</p>
         <CommandLine
@@ -144,9 +146,6 @@ export function ApiKeyMade({ made, onClose }: { made: ApiKeyCreated; onClose: ()
           label={t('api_keys.curl')}
         />
       </div>
-      <div className="flex justify-end">
-        <Button onClick={onClose}>{t('common.close')}</Button>
-      </div>
-    </div>
-  );
+    ),
+  };
 }

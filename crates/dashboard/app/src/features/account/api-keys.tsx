@@ -8,14 +8,15 @@ import type { ApiKey, ApiKeyCreated } from '@/api/types';
 import { useGrantWords } from '@/features/team/names';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
-import { ConfirmDialog, Dialog } from '@/kit/dialog';
+import { ConfirmDialog } from '@/kit/dialog';
 import { Panel, Section } from '@/kit/page';
+import { ConfirmThenShown, FormThenShown } from '@/kit/shown-once';
 import { ErrorState, LoadingRows } from '@/kit/states';
 import { Badge } from '@/kit/status';
 import { Time, useNow } from '@/kit/time';
 import { toast } from '@/kit/toast';
 import { useMay, useSession } from '@/shell/session';
-import { ApiKeyForm, ApiKeyMade } from './api-key-form';
+import { ApiKeyForm, tokenOf } from './api-key-form';
 import { apiKeysQuery } from './api-keys-data';
 
 /** The keys that this person made for scripts. */
@@ -79,23 +80,16 @@ function KeyPanel({ keys: shown, label, isOwn }: { keys: readonly ApiKey[]; labe
 }
 
 function CreateKey({ open, onClose }: { open: boolean; onClose: () => void }) {
-  // The token lives here until the dialog is closed, and nowhere else.
-  const [made, setMade] = useState<ApiKeyCreated | null>(null);
-  const close = () => {
-    setMade(null);
-    onClose();
-  };
   return (
-    <Dialog
+    <FormThenShown<ApiKeyCreated>
       open={open}
-      onClose={close}
-      title={made ? t('api_keys.created') : t('api_keys.create')}
-      description={made ? undefined : t('api_keys.create_body')}
-      width="md"
-    >
-      {open &&
-        (made ? <ApiKeyMade made={made} onClose={close} /> : <ApiKeyForm onMade={setMade} onClose={close} />)}
-    </Dialog>
+      onClose={onClose}
+      title={t('api_keys.create')}
+      description={t('api_keys.create_body')}
+      shownTitle={t('api_keys.created')}
+      form={(onMade, close) => <ApiKeyForm onMade={onMade} onClose={close} />}
+      shown={tokenOf}
+    />
   );
 }
 
@@ -200,37 +194,21 @@ function RevokeKey({ apiKey, open, onClose }: KeyDialogProps) {
 
 function RotateKey({ apiKey, open, onClose }: KeyDialogProps) {
   const client = useQueryClient();
-  const [made, setMade] = useState<ApiKeyCreated | null>(null);
-  const rotate = useMutation<ApiKeyCreated, ApiError>({
+  const rotate = useMutation<ApiKeyCreated, ApiError, undefined>({
     mutationFn: () => unwrap(api.POST('/v1/api-keys/{id}/rotate', { params: { path: { id: apiKey.id } } })),
-    onSuccess: (key) => {
-      setMade(key);
-      void client.invalidateQueries({ queryKey: keys.apiKeys() });
-    },
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.apiKeys() }),
   });
-  const close = () => {
-    setMade(null);
-    rotate.reset();
-    onClose();
-  };
-  if (made) {
-    return (
-      <Dialog open={open} onClose={close} title={t('api_keys.created')} width="md">
-        <ApiKeyMade made={made} onClose={close} />
-      </Dialog>
-    );
-  }
   return (
-    <ConfirmDialog
+    <ConfirmThenShown
       open={open}
-      onClose={close}
+      onClose={onClose}
       title={t('api_keys.rotate_title', { name: apiKey.name })}
+      shownTitle={t('api_keys.created')}
       action={t('api_keys.rotate')}
-      busy={rotate.isPending}
-      error={rotate.error}
-      onConfirm={() => rotate.mutate()}
+      ask={rotate}
+      shown={tokenOf}
     >
       <p>{t('api_keys.rotate_body')}</p>
-    </ConfirmDialog>
+    </ConfirmThenShown>
   );
 }

@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Fingerprint } from 'lucide-react';
 import { useState } from 'react';
 import { renderSVG } from 'uqr';
 import { api, checked, unwrap } from '@/api/client';
@@ -11,14 +12,27 @@ import { Dialog } from '@/kit/dialog';
 import { Field } from '@/kit/field';
 import { Input } from '@/kit/input';
 import { Panel, Section } from '@/kit/page';
-import { ErrorState, InlineError, LoadingRows, Notice } from '@/kit/states';
+import { ErrorState, InlineError, LoadingRows } from '@/kit/states';
 import { Badge } from '@/kit/status';
 import { Time } from '@/kit/time';
 import { useForm } from '@/kit/use-form';
+import { accountQuery } from '@/shell/account';
+import { askForPasskey, browserHasPasskeys } from '@/shell/passkeys';
+import { CodeField, type Factor } from '@/shell/second-factor';
 import { renewSession } from '@/shell/session';
-import { CodeField } from '@/shell/step-up';
+import { Codes } from './recovery-codes';
+import '@/i18n/lazy/factors';
 
 type Doing = 'enable' | 'disable' | 'renew' | null;
+
+interface ProveProps {
+  doing: 'disable' | 'renew';
+  /** What the account has. */
+  hasPassword: boolean;
+  hasCodes: boolean;
+  hasPasskeys: boolean;
+  onDone: () => void;
+}
 
 /** One-time codes of an app as a second factor. */
 export function TwoFactor() {
@@ -28,6 +42,9 @@ export function TwoFactor() {
     queryFn: ({ signal }) => unwrap(api.GET('/v1/account/totp', { signal })),
   });
   const [doing, setDoing] = useState<Doing>(null);
+  const account = useQuery(accountQuery).data;
+  const hasPassword = account?.has_password ?? true;
+  const hasPasskeys = account?.has_passkeys ?? false;
   const close = () => {
     setDoing(null);
     void client.invalidateQueries({ queryKey: keys.totp() });
@@ -44,30 +61,32 @@ export function TwoFactor() {
           <div className="flex flex-wrap items-center gap-3 px-4 py-3 text-sm">
             <div className="min-w-0 flex-1">
               {state.data.enabled ? (
-                <>
-                  <p className="flex items-center gap-2">
-                    <Badge tone="ok">{t('account.totp.on')}</Badge>
-                    {state.data.since && <Time at={state.data.since} look="date" />}
-                  </p>
-                  <p className="mt-1 text-fg-3 text-xs">
-                    {t('account.totp.left', { count: state.data.recovery_codes_left })}
-                  </p>
-                </>
+                <p className="flex items-center gap-2">
+                  <Badge tone="ok">{t('account.totp.on')}</Badge>
+                  {state.data.since && <Time at={state.data.since} look="date" />}
+                </p>
               ) : (
-                <p className="text-fg-2">{t('account.totp.off')}</p>
+                <p className="text-fg-2">
+                  {hasPasskeys ? t('factors.recovery.with_passkey') : t('account.totp.off')}
+                </p>
+              )}
+              {(state.data.enabled || hasPasskeys) && (
+                <p className="mt-1 text-fg-3 text-xs">
+                  {t('account.totp.left', { count: state.data.recovery_codes_left })}
+                </p>
               )}
             </div>
+            {(state.data.enabled || hasPasskeys) && (
+              <Button size="sm" onClick={() => setDoing('renew')}>
+                {t('account.totp.renew')}
+              </Button>
+            )}
             {state.data.enabled ? (
-              <>
-                <Button size="sm" onClick={() => setDoing('renew')}>
-                  {t('account.totp.renew')}
-                </Button>
-                <Button size="sm" onClick={() => setDoing('disable')}>
-                  {t('account.totp.disable')}
-                </Button>
-              </>
+              <Button size="sm" onClick={() => setDoing('disable')}>
+                {t('account.totp.disable')}
+              </Button>
             ) : (
-              <Button tone="primary" onClick={() => setDoing('enable')}>
+              <Button size={hasPasskeys ? 'sm' : 'md'} onClick={() => setDoing('enable')}>
                 {t('account.totp.enable')}
               </Button>
             )}
@@ -75,20 +94,28 @@ export function TwoFactor() {
         )}
       </Panel>
       <Dialog open={doing !== null} onClose={close} title={t(`account.totp.${doing ?? 'enable'}`)} width="md">
-        {doing === 'enable' && <Enable onDone={close} />}
-        {(doing === 'disable' || doing === 'renew') && <Prove doing={doing} onDone={close} />}
+        {doing === 'enable' && <Enable hasPassword={hasPassword} onDone={close} />}
+        {(doing === 'disable' || doing === 'renew') && (
+          <Prove
+            doing={doing}
+            hasPassword={hasPassword}
+            hasCodes={state.data?.enabled ?? true}
+            hasPasskeys={hasPasskeys && browserHasPasskeys()}
+            onDone={close}
+          />
+        )}
       </Dialog>
     </Section>
   );
 }
 
-function Enable({ onDone }: { onDone: () => void }) {
+function Enable({ hasPassword, onDone }: { hasPassword: boolean; onDone: () => void }) {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const [started, setStarted] = useState<{ secret: string; otpauth_url: string } | null>(null);
   const password = useForm({
     initial: { password: '' },
-    validate: (values) => (values.password === '' ? { password: t('auth.required') } : {}),
-    submit: (body) => unwrap(api.POST('/v1/account/totp', { body })),
+    validate: (values) => (hasPassword && values.password === '' ? { password: t('auth.required') } : {}),
+    submit: (values) => unwrap(api.POST('/v1/account/totp', { body: hasPassword ? values : {} })),
     onDone: setStarted,
   });
   const code = useForm({
@@ -101,11 +128,15 @@ function Enable({ onDone }: { onDone: () => void }) {
   if (!started) {
     return (
       <form className="flex flex-col gap-4" noValidate onSubmit={password.send}>
-        <PasswordField
-          value={password.values.password}
-          error={password.errors.password}
-          onChange={(value) => password.set('password', value)}
-        />
+        {hasPassword ? (
+          <PasswordField
+            value={password.values.password}
+            error={password.errors.password}
+            onChange={(value) => password.set('password', value)}
+          />
+        ) : (
+          <p className="text-fg-2 text-sm">{t('account.totp.body')}</p>
+        )}
         {password.failure && <InlineError error={password.failure} />}
         <Button type="submit" tone="primary" busy={password.busy}>
           {t('account.totp.next')}
@@ -139,41 +170,69 @@ function Enable({ onDone }: { onDone: () => void }) {
 }
 
 /** Turning it off, and other recovery codes, need both factors. */
-function Prove({ doing, onDone }: { doing: 'disable' | 'renew'; onDone: () => void }) {
+function Prove({ doing, hasPassword, hasCodes, hasPasskeys, onDone }: ProveProps) {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
+  const done = (made: readonly string[] | null) => (made ? setCodes(made) : onDone());
+  const prove = async (password: string, factor: Factor) => {
+    const body = { ...(hasPassword ? { password } : {}), ...factor };
+    if (doing === 'renew')
+      return (await unwrap(api.POST('/v1/account/totp/recovery-codes', { body }))).recovery_codes;
+    await checked(api.DELETE('/v1/account/totp', { body }));
+    return null;
+  };
   const form = useForm({
     initial: { password: '', totp: '' },
     validate: ({ password, totp }) => ({
-      ...(password === '' ? { password: t('auth.required') } : {}),
-      ...(totp.trim() === '' ? { totp: t('auth.required') } : {}),
+      ...(hasPassword && password === '' ? { password: t('auth.required') } : {}),
+      ...(hasCodes && totp.trim() === '' ? { totp: t('auth.required') } : {}),
     }),
-    submit: async ({ password, totp }) => {
-      const body = { password, totp: totp.trim() };
-      if (doing === 'renew')
-        return (await unwrap(api.POST('/v1/account/totp/recovery-codes', { body }))).recovery_codes;
-      await checked(api.DELETE('/v1/account/totp', { body }));
-      return null;
-    },
-    onDone: (made) => (made ? setCodes(made) : onDone()),
+    submit: ({ password, totp }) => (hasCodes ? prove(password, { totp: totp.trim() }) : byPasskey(password)),
+    onDone: done,
   });
+  const byPasskey = async (password: string) => {
+    const { ceremony_id, options } = await unwrap(api.POST('/v1/auth/step-up/begin', { body: {} }));
+    const credential = await askForPasskey(options);
+    return prove(password, { passkey: { ceremony_id, credential } });
+  };
+  const passkey = useForm({
+    initial: {},
+    validate: () => ({}),
+    submit: () => byPasskey(form.values.password),
+    onDone: done,
+  });
+  const failure = form.failure ?? passkey.failure;
   if (codes) return <Codes codes={codes} onDone={onDone} />;
   return (
     <form className="flex flex-col gap-4" noValidate onSubmit={form.send}>
       <p className="text-fg-2 text-sm">{t(`account.totp.${doing}_body`)}</p>
-      <PasswordField
-        value={form.values.password}
-        error={form.errors.password}
-        onChange={(value) => form.set('password', value)}
-      />
-      <CodeField
-        value={form.values.totp}
-        error={form.errors.totp}
-        onChange={(value) => form.set('totp', value)}
-      />
-      {form.failure && <InlineError error={form.failure} />}
+      {hasPassword && (
+        <PasswordField
+          value={form.values.password}
+          error={form.errors.password}
+          onChange={(value) => form.set('password', value)}
+        />
+      )}
+      {hasCodes && (
+        <CodeField
+          value={form.values.totp}
+          error={form.errors.totp}
+          onChange={(value) => form.set('totp', value)}
+        />
+      )}
+      {failure && <InlineError error={failure} />}
       <Button type="submit" tone={doing === 'disable' ? 'danger' : 'primary'} busy={form.busy}>
-        {t(`account.totp.${doing}`)}
+        {hasCodes ? t(`account.totp.${doing}`) : t('factors.passkey.use')}
       </Button>
+      {hasCodes && hasPasskeys && (
+        <Button
+          icon={Fingerprint}
+          disabled={hasPassword && form.values.password === ''}
+          busy={passkey.busy}
+          onClick={() => void passkey.send()}
+        >
+          {t('factors.passkey.use')}
+        </Button>
+      )}
     </form>
   );
 }
@@ -197,24 +256,5 @@ function PasswordField({
         onChange={(event) => onChange(event.target.value)}
       />
     </Field>
-  );
-}
-
-function Codes({ codes, onDone }: { codes: readonly string[]; onDone: () => void }) {
-  return (
-    <div className="flex flex-col gap-4">
-      <Notice tone="warn">{t('account.totp.codes_body')}</Notice>
-      <ul className="mono grid grid-cols-2 gap-x-6 gap-y-1 text-sm">
-        {codes.map((code) => (
-          <li key={code}>{code}</li>
-        ))}
-      </ul>
-      <div className="flex items-center justify-between gap-3">
-        <CopyButton text={codes.join('\n')} label={t('account.totp.copy_codes')} />
-        <Button tone="primary" onClick={onDone}>
-          {t('account.totp.kept')}
-        </Button>
-      </div>
-    </div>
   );
 }

@@ -16,21 +16,31 @@ import { Empty, ErrorState, LoadingRows, NoPermission } from '@/kit/states';
 import { Badge } from '@/kit/status';
 import { Table, Td, Th } from '@/kit/table';
 import { Time } from '@/kit/time';
-import { type AuditFilter, auditQuery } from './data';
+import { WORKSPACE } from '@/shell/rights';
+import { useMay } from '@/shell/session';
+import { meaningOf } from './actions';
+import { auditQuery } from './data';
+import { RedactDialog } from './redact';
+import { type AuditSearch, isFiltered } from './search';
 import { wordsOf } from './words';
 
 /** Who did what, newest first; a row opens to show where from and with which request. */
 export function AuditTable({
-  filter,
+  search,
+  ofOneServer = false,
   onActor,
   onAction,
+  onClear,
 }: {
-  filter: AuditFilter;
+  search: AuditSearch;
+  /** Whether the list is of one server only, whose name needs no repeating. */
+  ofOneServer?: boolean;
   onActor?: (id: string) => void;
   onAction?: (action: string) => void;
+  onClear?: () => void;
 }) {
-  const mayRead = useMayAt('audit.read', filter.server_id);
-  const list = useInfiniteQuery({ ...auditQuery(filter), enabled: mayRead });
+  const mayRead = useMayAt('audit.read', ofOneServer ? search.server : undefined);
+  const list = useInfiniteQuery({ ...auditQuery(search), enabled: mayRead });
   if (!mayRead) return <NoPermission missing={['audit.read']} />;
   const entries = list.data?.pages.flatMap((page) => page.data) ?? [];
   return (
@@ -40,6 +50,14 @@ export function AuditTable({
           <LoadingRows />
         ) : list.isError && entries.length === 0 ? (
           <ErrorState error={toApiError(list.error)} onRetry={() => void list.refetch()} />
+        ) : entries.length === 0 && onClear && isFiltered(search) ? (
+          <Empty
+            icon={ScrollText}
+            title={t('audit.none_match_title')}
+            action={<Button onClick={onClear}>{t('servers.clear_filters')}</Button>}
+          >
+            {t('audit.none_match_body')}
+          </Empty>
         ) : entries.length === 0 ? (
           <Empty icon={ScrollText} title={t('audit.none_title')}>
             {t('audit.none_body')}
@@ -60,7 +78,7 @@ export function AuditTable({
                 <EntryRows
                   key={entry.id}
                   entry={entry}
-                  ofOneServer={filter.server_id !== undefined}
+                  ofOneServer={ofOneServer}
                   onActor={onActor}
                   onAction={onAction}
                 />
@@ -82,7 +100,6 @@ export function AuditTable({
 
 interface EntryRowsProps {
   entry: AuditEntry;
-  /** Whether the list is of one server only, whose name needs no repeating. */
   ofOneServer: boolean;
   onActor?: (id: string) => void;
   onAction?: (action: string) => void;
@@ -91,6 +108,9 @@ interface EntryRowsProps {
 function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
   const [isOpen, setIsOpen] = useState(false);
   const words = wordsOf(entry);
+  const meaning = words?.what ?? meaningOf(entry.action);
+  const [redacting, setRedacting] = useState(false);
+  const mayRedact = useMay('audit.redact', WORKSPACE) && !entry.redacted_at;
   const actorName = entry.actor.name || (entry.actor.id ? shortId(entry.actor.id) : t('audit.nobody'));
   return (
     <>
@@ -122,9 +142,18 @@ function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
               aria-hidden
               className={cx('size-3.5 shrink-0 text-fg-3 transition-transform', isOpen && 'rotate-90')}
             />
-            <span className={cx('truncate', !words && 'font-mono text-xs')}>
-              {words?.what ?? entry.action}
-            </span>
+            {meaning && <span className="truncate">{meaning}</span>}
+            {!words && (
+              <span
+                className={cx(
+                  'truncate font-mono',
+                  meaning ? 'ml-1 text-2xs text-fg-3 max-sm:hidden' : 'text-xs',
+                )}
+              >
+                {entry.action}
+              </span>
+            )}
+            {entry.redacted_at && <Badge tone="idle">{t('audit.redacted')}</Badge>}
           </button>
         </Td>
         <Td className="hidden truncate text-fg-2 sm:table-cell">
@@ -146,13 +175,21 @@ function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
         <tr>
           <td colSpan={5} className="border-b bg-bg p-0">
             <EntryFacts entry={entry} actorName={actorName} />
-            {onAction && (
-              <div className="px-4 pb-3">
-                <Button size="sm" onClick={() => onAction(entry.action)}>
-                  {t('audit.only_action', { action: entry.action })}
-                </Button>
+            {(onAction || mayRedact) && (
+              <div className="flex flex-wrap gap-2 px-4 pb-3">
+                {onAction && (
+                  <Button size="sm" onClick={() => onAction(entry.action)}>
+                    {t('audit.only_action', { action: entry.action })}
+                  </Button>
+                )}
+                {mayRedact && (
+                  <Button size="sm" onClick={() => setRedacting(true)}>
+                    {t('audit.redact.open')}
+                  </Button>
+                )}
               </div>
             )}
+            <RedactDialog entry={entry} open={redacting} onClose={() => setRedacting(false)} />
           </td>
         </tr>
       )}
@@ -166,9 +203,11 @@ function EntryFacts({ entry, actorName }: { entry: AuditEntry; actorName: string
     [t('audit.column.who'), `${actorName} (${entry.actor.type})`],
     [t('audit.column.on_what'), <SubjectLink key="subject" subject={entry.subject} />],
   ];
+  if (entry.redacted_at)
+    rows.push([t('audit.redacted'), <Time key="redacted" at={entry.redacted_at} look="date" />]);
+  rows.push([t('audit.column.what'), <Code key="action" text={entry.action} />]);
   const words = wordsOf(entry);
   if (words) {
-    rows.push([t('audit.column.what'), <Code key="action" text={entry.action} />]);
     if (words.message) rows.push([t('audit.happened'), words.message]);
     if (words.jobId) {
       rows.push([
@@ -196,6 +235,7 @@ function EntryFacts({ entry, actorName }: { entry: AuditEntry; actorName: string
       </pre>,
     ]);
   }
+  if (typeof entry.position === 'number') rows.push([t('audit.position'), entry.position]);
   if (entry.hash) rows.push([t('audit.hash'), <Code key="hash" text={entry.hash} copy />]);
   return <Facts rows={rows} />;
 }

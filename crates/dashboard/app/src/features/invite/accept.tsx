@@ -1,19 +1,19 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useLocation, useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
 import { api, unwrap } from '@/api/client';
-import { type ApiError, toApiError } from '@/api/error';
+import { toApiError } from '@/api/error';
 import type { InviteOffer, Session } from '@/api/types';
+import { RefusedAttempt } from '@/features/auth/refused';
 import { MIN_PASSWORD, passwordError, required } from '@/features/auth/validate';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
 import { Field } from '@/kit/field';
 import { Input } from '@/kit/input';
-import { ErrorState, InlineError, Skeleton, sentence } from '@/kit/states';
-import { useForm } from '@/kit/use-form';
+import { ErrorState, Skeleton, sentence } from '@/kit/states';
 import { OuterPage } from '@/shell/outer';
+import { SecondFactorFields, submitTone, useFactorForm } from '@/shell/second-factor';
 import { sessionQuery } from '@/shell/session';
-import { CodeField, isCodeWanted } from '@/shell/step-up';
+import '@/i18n/lazy/factors';
 
 /** `/invite#TOKEN`: the token is behind the #, so that it is in no log of a proxy. */
 export function InvitePage() {
@@ -68,36 +68,25 @@ function Accept({ token, offer }: { token: string; offer: InviteOffer }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const { workspace, email, has_account } = offer;
-  // The hub asks for a code once the password was right.
-  const [needsCode, setNeedsCode] = useState(false);
-  const form = useForm({
+  const join = async (session: Session) => {
+    // Whoever was signed in here before, what they saw is not for whoever is now.
+    client.clear();
+    client.setQueryData(sessionQuery.queryKey, session);
+    await navigate({ to: '/', replace: true });
+  };
+  const form = useFactorForm({
     initial: { name: '', password: '', totp: '' },
-    validate: ({ name, password, totp }) =>
+    validate: ({ name, password }) =>
       has_account
-        ? {
-            password: password === '' ? t('auth.required') : undefined,
-            totp: needsCode && totp.trim() === '' ? t('auth.required') : undefined,
-          }
+        ? { password: password === '' ? t('auth.required') : undefined }
         : { name: required(name), password: passwordError(password) },
-    submit: async ({ name, password, totp }): Promise<Session | null> => {
-      const code = needsCode ? { totp: totp.trim() } : {};
-      const body = { token, password, ...(has_account ? code : { name: name.trim() }) };
-      try {
-        return await unwrap(api.POST('/v1/invites/accept', { body }));
-      } catch (thrown) {
-        if (!isCodeWanted(thrown)) throw thrown;
-        setNeedsCode(true);
-        return null;
-      }
+    send: ({ name, password }, factor): Promise<Session> => {
+      const body = { token, password, ...factor, ...(has_account ? {} : { name: name.trim() }) };
+      return unwrap(api.POST('/v1/invites/accept', { body }));
     },
-    onDone: async (session) => {
-      if (!session) return;
-      // Whoever was signed in here before, what they saw is not for whoever is now.
-      client.clear();
-      client.setQueryData(sessionQuery.queryKey, session);
-      await navigate({ to: '/', replace: true });
-    },
+    onDone: (session) => void join(session),
   });
+  const tone = submitTone(form);
   return (
     <OuterPage
       title={t('invited.title', { workspace })}
@@ -128,38 +117,19 @@ function Accept({ token, offer }: { token: string; offer: InviteOffer }) {
             onChange={(event) => form.set('password', event.target.value)}
           />
         </Field>
-        {needsCode && (
-          <CodeField
-            value={form.values.totp}
-            error={form.errors.totp}
-            onChange={(code) => form.set('totp', code)}
+        <SecondFactorFields form={form} />
+        {form.failure && (
+          <RefusedAttempt
+            error={form.failure}
+            wrong={form.wanted ? t('factors.refused.second') : t('invited.wrong', { email })}
           />
         )}
-        {form.failure && <Failure error={form.failure} email={email} />}
-        <Button type="submit" tone="primary" busy={form.busy} className="w-full">
-          {t('invited.accept', { workspace })}
-        </Button>
+        {tone && (
+          <Button type="submit" tone={tone} busy={form.busy} className="w-full">
+            {t('invited.accept', { workspace })}
+          </Button>
+        )}
       </form>
     </OuterPage>
   );
-}
-
-function Failure({ error, email }: { error: ApiError; email: string }) {
-  if (error.code === 'invalid_credentials') {
-    return (
-      <p role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-bad text-sm">
-        {t('invited.wrong', { email })}
-      </p>
-    );
-  }
-  if (error.status === 429) {
-    return (
-      <p role="alert" className="rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">
-        {error.retryAfterSeconds
-          ? t('auth.too_many_in', { seconds: error.retryAfterSeconds })
-          : t('auth.too_many')}
-      </p>
-    );
-  }
-  return <InlineError error={error} />;
 }

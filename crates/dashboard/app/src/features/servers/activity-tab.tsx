@@ -4,5 +4,5 @@ import { AuditTable } from '@/features/audit/table';
 /** Everything that was done to this server and on it, by whom. */
 export function ActivityTab() {
   const { serverId } = useParams({ from: '/inside/servers/$serverId' });
-  return <AuditTable filter={{ server_id: serverId }} />;
+  return <AuditTable search={{ server: serverId }} ofOneServer />;
 }

@@ -70,7 +70,7 @@ export function saveRole(role: Role | null, body: { name: string; permissions: s
   );
 }
 
-export function transferWorkspace(body: { user_id: string; password: string }) {
+export function transferWorkspace(body: { user_id: string; password?: string }) {
   return checked(api.POST('/v1/team/transfer', { body }));
 }
 

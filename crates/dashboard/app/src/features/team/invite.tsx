@@ -1,15 +1,14 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
 import { keys } from '@/api/keys';
 import type { InviteCreated } from '@/api/types';
 import { emailError } from '@/features/auth/validate';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
-import { CommandLine } from '@/kit/code-block';
-import { Dialog, FormActions } from '@/kit/dialog';
+import { FormActions } from '@/kit/dialog';
 import { Field } from '@/kit/field';
 import { Input } from '@/kit/input';
 import { Select } from '@/kit/select';
+import { FormThenShown, type ShownOnce } from '@/kit/shown-once';
 import { InlineError } from '@/kit/states';
 import { useForm } from '@/kit/use-form';
 import { createInvite } from './data';
@@ -25,36 +24,30 @@ interface InviteDialogProps {
 }
 
 export function InviteDialog({ open, onClose }: InviteDialogProps) {
-  // The link is a secret: it lives here until the dialog is closed, and nowhere else.
-  const [made, setMade] = useState<InviteCreated | null>(null);
-  const close = () => {
-    setMade(null);
-    onClose();
-  };
   return (
-    <Dialog
+    <FormThenShown<InviteCreated>
       open={open}
-      onClose={close}
-      title={made ? t('team.invite.link_title') : t('team.invite.action')}
-      description={made ? undefined : t('team.invite.body')}
-      width="md"
-    >
-      {open &&
-        (made ? <Made invite={made} onClose={close} /> : <InviteForm onMade={setMade} onClose={close} />)}
-    </Dialog>
+      onClose={onClose}
+      title={t('team.invite.action')}
+      description={t('team.invite.body')}
+      shownTitle={t('team.invite.link_title')}
+      form={(onMade, close) => <InviteForm onMade={onMade} onClose={close} />}
+      shown={linkOf}
+    />
   );
 }
 
-function Made({ invite, onClose }: { invite: InviteCreated; onClose: () => void }) {
-  return (
-    <div className="flex flex-col gap-4">
-      <CommandLine command={invite.url} label={t('team.invite.link')} />
-      <p className="text-fg-2 text-sm">{t('team.invite.link_body', { email: invite.email })}</p>
-      <div className="flex justify-end">
-        <Button onClick={onClose}>{t('common.close')}</Button>
-      </div>
-    </div>
-  );
+/** The only time that the link is seen. */
+function linkOf(invite: InviteCreated): ShownOnce {
+  // A hub that sends mail has sent it already.
+  const isMailed = 'mailed' in invite && invite.mailed === true;
+  return {
+    label: t('team.invite.link'),
+    value: invite.url,
+    note: isMailed
+      ? t('team.invite.link_mailed', { email: invite.email })
+      : t('team.invite.link_body', { email: invite.email }),
+  };
 }
 
 function InviteForm({ onMade, onClose }: { onMade: (invite: InviteCreated) => void; onClose: () => void }) {

@@ -150,12 +150,15 @@ function Grants({ member, isMe, mayManage }: { member: Member; isMe: boolean; ma
               return (
                 <li key={grant.id} className="flex items-center gap-3 px-4 py-2.5 text-sm">
                   <div className="min-w-0 flex-1">
-                    <p className="font-medium">{words}</p>
+                    <p className="flex flex-wrap items-center gap-2 font-medium">
+                      {words}
+                      {isMapped(grant) && <Badge tone="idle">{t('team.grant.mapped')}</Badge>}
+                    </p>
                     {'permissions' in grant.granted && (
                       <p className="text-fg-3 text-xs">{sentence(permissionsInWords(grant.permissions))}</p>
                     )}
                   </div>
-                  {mayManage && (
+                  {mayManage && !isMapped(grant) && (
                     <Button
                       size="sm"
                       aria-label={t('common.remove_one', { name: words })}
@@ -190,4 +193,9 @@ function Grants({ member, isMe, mayManage }: { member: Member; isMe: boolean; ma
       )}
     </Section>
   );
+}
+
+/** Given by groups of a sign-in provider: it comes and goes with them, at each sign-in. */
+function isMapped(grant: Grant): boolean {
+  return 'source' in grant && String(grant.source).startsWith('oidc');
 }

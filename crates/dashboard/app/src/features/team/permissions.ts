@@ -7,11 +7,13 @@ const AREAS = [
   'api-keys',
   'audit',
   'events',
+  'hub',
   'jobs',
   'members',
   'projects',
   'roles',
   'servers',
+  'webhooks',
   'workspace',
 ] as const;
 

@@ -84,7 +84,8 @@ function ProjectPicker({ value, onChange, ...control }: PickerProps<Pick<Project
 
 type ServerChoice = Pick<Server, 'id' | 'name' | 'project_id'>;
 
-function ServerPicker({ value, onChange, ...control }: PickerProps<ServerChoice>) {
+/** A server found by typing. */
+export function ServerPicker({ value, onChange, ...control }: PickerProps<ServerChoice>) {
   const [query, setQuery] = useState('');
   const found = useQuery(serverChoicesQuery(useDeferredValue(query.trim()))).data ?? [];
   return (

@@ -1,4 +1,4 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import type { Member } from '@/api/types';
 import { t } from '@/i18n';
 import { Button } from '@/kit/button';
@@ -8,6 +8,7 @@ import { Input } from '@/kit/input';
 import { InlineError } from '@/kit/states';
 import { toast } from '@/kit/toast';
 import { useForm } from '@/kit/use-form';
+import { accountQuery } from '@/shell/account';
 import { sessionQuery, useSession, workspaceOf } from '@/shell/session';
 import { transferWorkspace, useRefreshTeam } from './data';
 
@@ -37,13 +38,15 @@ function TransferForm({ member, onClose }: { member: Member; onClose: () => void
   const client = useQueryClient();
   const refresh = useRefreshTeam();
   const user = useSession()?.user;
+  // Without one, a fresh session is enough.
+  const hasPassword = useQuery(accountQuery).data?.has_password ?? true;
   const form = useForm({
     initial: { name: '', password: '' },
     validate: ({ name, password }) => ({
       name: name.trim() === member.name ? undefined : t('common.type_to_confirm', { name: member.name }),
-      password: password === '' ? t('auth.required') : undefined,
+      password: hasPassword && password === '' ? t('auth.required') : undefined,
     }),
-    submit: ({ password }) => transferWorkspace({ user_id: member.id, password }),
+    submit: ({ password }) => transferWorkspace({ user_id: member.id, ...(hasPassword ? { password } : {}) }),
     onDone: () => {
       toast.done(t('team.transfer_done', { name: member.name }));
       void client.invalidateQueries({ queryKey: sessionQuery.queryKey });
@@ -62,14 +65,16 @@ function TransferForm({ member, onClose }: { member: Member; onClose: () => void
           onChange={(event) => form.set('name', event.target.value)}
         />
       </Field>
-      <Field label={t('team.transfer_password')} error={form.errors.password}>
-        <Input
-          type="password"
-          autoComplete="current-password"
-          value={form.values.password}
-          onChange={(event) => form.set('password', event.target.value)}
-        />
-      </Field>
+      {hasPassword && (
+        <Field label={t('team.transfer_password')} error={form.errors.password}>
+          <Input
+            type="password"
+            autoComplete="current-password"
+            value={form.values.password}
+            onChange={(event) => form.set('password', event.target.value)}
+          />
+        </Field>
+      )}
       {form.failure && <InlineError error={form.failure} />}
       <div className="flex justify-end gap-2">
         <Button onClick={onClose}>{t('common.cancel')}</Button>

@@ -35,6 +35,7 @@ export const shell = {
   projects: 'Projects',
   run_command: 'Run a command',
   servers: 'Servers',
+  settings: 'Settings',
   shortcuts: {
     account: 'Go to your account',
     audit: 'Go to the audit log',
@@ -53,6 +54,7 @@ export const shell = {
     run: 'Run a command',
     search: 'Search this page',
     servers: 'Go to servers',
+    settings: 'Go to the settings',
     sheet: 'This sheet',
     team: 'Go to the team',
     title: 'Keyboard shortcuts',

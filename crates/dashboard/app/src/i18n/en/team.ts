@@ -1,8 +1,9 @@
 /** Permissions in a few words, for sentences that say which is missing. */
 export const rights = {
   'api-keys': { create: 'make API keys', manage: 'see and revoke everybody’s API keys' },
-  audit: { read: 'read the audit log' },
+  audit: { read: 'read the audit log', redact: 'remove personal data from the audit log' },
   events: { read: 'follow what changes' },
+  hub: { manage: 'run the hub' },
   jobs: { cancel: 'end jobs', read: 'see jobs' },
   members: { manage: 'invite and remove members', read: 'see who is a member' },
   projects: { manage: 'make and change projects', read: 'see projects' },
@@ -13,6 +14,7 @@ export const rights = {
     manage: 'change and remove servers',
     read: 'see servers',
   },
+  webhooks: { manage: 'make and change webhooks' },
   workspace: { close: 'hand the workspace on', manage: 'change the workspace’s rules' },
 } as const;
 
@@ -23,12 +25,14 @@ export const team = {
     'api-keys': 'API keys',
     audit: 'Audit',
     events: 'Live changes',
+    hub: 'Hub',
     jobs: 'Jobs',
     members: 'Members',
     other: 'Other',
     projects: 'Projects',
     roles: 'Roles',
     servers: 'Servers',
+    webhooks: 'Webhooks',
     workspace: 'Workspace',
   },
   body: 'Who works here, and what each may do where.',
@@ -47,6 +51,7 @@ export const team = {
     choose_server: 'Choose a server',
     find_project: 'Search projects…',
     find_server: 'Search servers…',
+    mapped: 'By a sign-in provider',
     more_than_you: 'You do not hold all of this there yourself.',
     no_project: 'No such project',
     no_server: 'No such server',
@@ -94,6 +99,8 @@ export const team = {
     link: 'Invitation link',
     link_body:
       'Send it to {{email}}. It is shown only now; if it is lost, withdraw the invitation and make another.',
+    link_mailed:
+      'It was sent to {{email}}. It is shown only now, should the mail not arrive; if it is lost, withdraw the invitation and make another.',
     link_title: 'The invitation is ready',
     none: 'No open invitations.',
     span: { '86400': 'a day', '604800': 'a week', '2592000': '30 days' },
