@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::layers::{Given, Layers, Place, Sources};
 use super::settings::SETTINGS;
-use super::{Cidr, Config, Log, LogFormat, Mail, MailLogin, MailTls, PublicUrl, Retention, Tls, mail};
+use super::{Cidr, Config, Log, LogFormat, PublicUrl, Retention, Tls, mail};
 use crate::data_dir;
 use crate::db::DbOptions;
 use crate::secret::Secret;
@@ -63,8 +63,9 @@ impl Config {
     }
 }
 
-struct Reader {
-    layers: Layers,
+/// What was given, and what was made of it so far.
+pub(super) struct Reader {
+    pub(super) layers: Layers,
     effective: Vec<Effective>,
 }
 
@@ -83,7 +84,7 @@ impl Reader {
         let metrics_token = self.secret("metrics_token", "metrics_token_file")?.map(|given| Secret::new(given.text));
         let shown = if metrics_token.is_some() { "(hidden)" } else { "" };
         self.show("metrics_token", shown);
-        let mail = self.mail()?;
+        let mail = mail::read(self)?;
         let trusted_ca_file = self.optional_path("trusted_ca_file")?;
         let retention = self.retention()?;
         Ok(Config {
@@ -237,63 +238,6 @@ impl Reader {
         Ok(Log { format, level })
     }
 
-    fn mail(&mut self) -> Result<Option<Mail>> {
-        let password = self.secret("mail.password", "mail.password_file")?;
-        let others = ["mail.port", "mail.tls", "mail.username", "mail.from"].map(|key| (key, self.layers.get(key)));
-        let password_place = password.as_ref().map(|given| ("mail.password", given.place.clone()));
-        let Some(host) = self.layers.get("mail.host") else {
-            let stray = others.into_iter().find_map(|(key, given)| Some((key, given?.place))).or(password_place);
-            if let Some((key, place)) = stray {
-                bail!("{place}: {key} is of no use without mail.host; name the server that takes mail");
-            }
-            for key in ["mail.host", "mail.port", "mail.tls", "mail.username", "mail.password", "mail.from"] {
-                self.show(key, "");
-            }
-            return Ok(None);
-        };
-        if !mail::is_host(&host.text) {
-            bail!("{}: mail.host must be the name or address of a server, without a scheme or port", host.place);
-        }
-        self.show("mail.host", &host.text);
-        let tls = match self.layers.get("mail.tls") {
-            None => MailTls::StartTls,
-            Some(given) => MailTls::named(&given.text)
-                .with_context(|| format!("{}: mail.tls must be starttls, tls or none", given.place))?,
-        };
-        self.show("mail.tls", tls.as_str());
-        let port = self.number("mail.port", tls.port().into(), 1, u16::MAX.into())?;
-        let username = self.layers.get("mail.username");
-        self.show("mail.username", username.as_ref().map_or("", |given| given.text.as_str()));
-        self.show("mail.password", if password.is_some() { "(hidden)" } else { "" });
-        let login = match (username, password) {
-            (Some(username), Some(password)) => {
-                Some(MailLogin { username: username.text, password: Secret::new(password.text) })
-            }
-            (None, None) => None,
-            (Some(given), None) | (None, Some(given)) => {
-                bail!("{}: mail.username and mail.password belong together; set both or none", given.place)
-            }
-        };
-        if login.is_some() && tls == MailTls::Off && !mail::is_loopback(&host.text) {
-            bail!(
-                "{}: mail.tls none would send the password of mail in the clear to {}; use starttls or tls",
-                host.place,
-                host.text
-            );
-        }
-        let Some(from) = self.layers.get("mail.from") else {
-            bail!("{}: mail.from is missing: who mails are from, such as Roadstead <hub@example.com>", host.place);
-        };
-        let parsed = from.text.parse().ok().filter(|_| !from.text.chars().any(char::is_control));
-        let sender = parsed.with_context(|| {
-            format!("{}: mail.from must be an address such as Roadstead <hub@example.com>", from.place)
-        })?;
-        self.show("mail.from", &from.text);
-        // The number was checked against what a port holds.
-        let port = u16::try_from(port).unwrap_or_else(|_| tls.port());
-        Ok(Some(Mail { host: host.text, port, tls, login, from: sender }))
-    }
-
     fn retention(&mut self) -> Result<Retention> {
         let default = Retention::default();
         let job_logs_gib = self.optional_number("retention.job_logs_gib", 1, 1 << 20)?;
@@ -309,7 +253,7 @@ impl Reader {
         })
     }
 
-    fn number(&mut self, key: &'static str, default: u32, min: u32, max: u32) -> Result<u32> {
+    pub(super) fn number(&mut self, key: &'static str, default: u32, min: u32, max: u32) -> Result<u32> {
         let given = self.given_number(key, min, max)?.unwrap_or(default);
         self.show(key, given);
         Ok(given)
@@ -354,7 +298,7 @@ impl Reader {
     }
 
     /// A value that is given as it is or in a file of its own.
-    fn secret(&mut self, key: &'static str, file_key: &'static str) -> Result<Option<Given>> {
+    pub(super) fn secret(&mut self, key: &'static str, file_key: &'static str) -> Result<Option<Given>> {
         let (direct, file) = (self.layers.get(key), self.layers.get(file_key));
         if let (Some(direct), Some(file)) = (&direct, &file)
             && direct.place.is_beside(&file.place)
@@ -376,7 +320,7 @@ impl Reader {
         Ok(Some(Given { text, place: file.place }))
     }
 
-    fn show(&mut self, key: &'static str, value: impl Display) {
+    pub(super) fn show(&mut self, key: &'static str, value: impl Display) {
         let place = self.layers.get(key).map_or(Place::Default, |given| given.place).to_string();
         self.effective.push(Effective { key, value: value.to_string(), place });
     }

@@ -99,7 +99,7 @@ pub(in crate::auth) async fn is_new_network(
 ) -> Result<bool, DbError> {
     let (all, same): (i64, i64) = conn
         .query(sql!(
-            "select count(*), coalesce(sum(case when network = $1 then 1 else 0 end), 0)
+            "select count(*), cast(coalesce(sum(case when network = $1 then 1 else 0 end), 0) as bigint)
              from known_networks where user_id = $2"
         ))
         .bind(network)

@@ -502,6 +502,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/auth/password-reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a link mailed to choose another password with
+         * @description The answer is the same whether there is such an account or not. 409 where the hub sends no mail.
+         */
+        post: operations["auth_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/password-reset/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose another password with a link that was mailed
+         * @description All sessions of the account end. 401 `totp_required`: the account needs a one-time code as well, and the link still
+         *     works.
+         */
+        post: operations["auth_password_reset_complete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auth/session": {
         parameters: {
             query?: never;
@@ -540,6 +581,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the hub told others, or tries to, newest first
+         * @description Those of my workspace; with `hub.manage` also mail that belongs to none. Kept for 30 days after they ended.
+         */
+        get: operations["deliveries_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a delivery, at what was sent and at every attempt */
+        get: operations["deliveries_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a delivery again now, whatever became of it
+         * @description Receivers see the same `webhook-id` again. Mail that has arrived cannot be sent again.
+         */
+        post: operations["deliveries_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -556,6 +654,46 @@ export interface paths {
         get: operations["events_follow"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/installation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How this hub was set up
+         * @description For whoever runs the hub: needs `hub.manage` in its first workspace.
+         */
+        get: operations["installation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/installation/mail-test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a mail now, to see whether mail works
+         * @description 422 and 503 hold what the mail server said. Needs `hub.manage` in the hub's first workspace.
+         */
+        post: operations["installation_mail_test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -889,6 +1027,90 @@ export interface paths {
         get: operations["openapi_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/outgoing-webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Webhooks that the hub calls, newest first */
+        get: operations["webhooks_list"];
+        put?: never;
+        /**
+         * Have the hub tell a URL what happens
+         * @description What the audit log records of the workspace is sent there, signed as the Standard Webhooks specification says. The
+         *     secret is shown once.
+         */
+        post: operations["webhooks_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/outgoing-webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a webhook */
+        get: operations["webhooks_get"];
+        put?: never;
+        post?: never;
+        /** Remove a webhook and its deliveries */
+        delete: operations["webhooks_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook
+         * @description Turning it off gives up what waits for it; any change forgets past failures.
+         */
+        patch: operations["webhooks_update"];
+        trace?: never;
+    };
+    "/v1/outgoing-webhooks/{id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a webhook another secret
+         * @description It is shown once. For 24 hours messages carry signatures of both.
+         */
+        post: operations["webhooks_rotate_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/outgoing-webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a webhook an event of the type webhook.test
+         * @description Also to one that is disabled.
+         */
+        post: operations["webhooks_test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1621,6 +1843,89 @@ export interface components {
             verified_until: components["schemas"]["Timestamp"];
         };
         Cursor: string;
+        /** @description A delivery in lists. */
+        Delivery: {
+            /**
+             * Format: int64
+             * @description Attempts since it was put into the queue.
+             */
+            attempts: number;
+            channel: components["schemas"]["DeliveryChannel"];
+            created_at: components["schemas"]["Timestamp"];
+            /** @description What kind of thing it tells of: an action of the audit log, or a kind of mail. */
+            event: string;
+            finished_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: uuid
+             * @description The receiver of a webhook knows the message by it.
+             */
+            id: string;
+            last_attempt: components["schemas"]["DeliveryLastAttempt"] | null;
+            next_attempt_at: components["schemas"]["Timestamp"] | null;
+            state: components["schemas"]["DeliveryState"];
+            /** @description What it is about. */
+            subject: string;
+            /** @description The host of the URL; for mail the address, masked. */
+            to: string;
+            webhook: components["schemas"]["DeliveryWebhook"] | null;
+        };
+        /** @description An attempt as it is kept and shown. */
+        DeliveryAttempt: {
+            /** @description When it began. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            duration_ms: number;
+            /** @description Why it was not taken. */
+            error: string | null;
+            /** @description How the answer began, to the webhook's maker only. */
+            response_excerpt: string | null;
+            /**
+             * Format: int32
+             * @description What the other side said, as a number of its protocol.
+             */
+            status: number | null;
+        };
+        /**
+         * @description Which way out.
+         * @enum {string}
+         */
+        DeliveryChannel: "webhook" | "mail";
+        /** @description A delivery with what was sent and every attempt that is still known. */
+        DeliveryDetail: components["schemas"]["Delivery"] & {
+            /** @description Oldest first, at most 12. */
+            attempts_made: components["schemas"]["DeliveryAttempt"][];
+            /** @description What was sent; null for mail. */
+            payload: Record<string, never> | null;
+        };
+        /** @description The newest attempt. */
+        DeliveryLastAttempt: {
+            at: components["schemas"]["Timestamp"];
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description Why it was not taken. */
+            error: string | null;
+            /**
+             * Format: int32
+             * @description What the other side said, as a number of its protocol.
+             */
+            status: number | null;
+        };
+        /**
+         * @description How it stands.
+         * @enum {string}
+         */
+        DeliveryState: "waiting" | "delivered" | "failed";
+        /** @description Which webhook. */
+        DeliveryWebhook: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+        };
+        /** @description Nothing more to say. */
+        Done: Record<string, never>;
         /**
          * Format: email
          * @description An e-mail address. Never logged.
@@ -1646,6 +1951,8 @@ export interface components {
             /** @description For people. */
             message: string;
         };
+        /** @description Which actions of the audit log are told: `*`, `area.*` or `area.verb`. */
+        Events: string[];
         /** @description Arguments of `exec` (exactly one of `command` and `argv`), for the API's document. */
         ExecArgs: {
             /** @description Program and arguments, without a shell. */
@@ -1799,6 +2106,38 @@ export interface components {
             status: components["schemas"]["TokenStatus"];
             used_at: components["schemas"]["Timestamp"] | null;
         };
+        /** @description This hub as it was set up. */
+        Installation: {
+            database: components["schemas"]["InstallationDatabase"];
+            mail: components["schemas"]["InstallationMail"] | null;
+            /** @description Whether people can have passkeys: browsers refuse them where a hub has no name. */
+            passkeys: boolean;
+            /** @description Where people can sign in besides. */
+            providers: components["schemas"]["InstallationProvider"][];
+            /** @description How browsers and agents reach it. */
+            public_url: string;
+            version: string;
+        };
+        /**
+         * @description What keeps the rows.
+         * @enum {string}
+         */
+        InstallationDatabase: "sqlite" | "postgresql";
+        /** @description How mail is sent. */
+        InstallationMail: {
+            from: string;
+            host: string;
+            /** Format: int32 */
+            port: number;
+            /** @description `starttls`, `tls` or `none`. */
+            tls: string;
+        };
+        /** @description A provider of identities. */
+        InstallationProvider: {
+            id: string;
+            issuer: string;
+            name: string;
+        };
         /** @description One network interface; counters since the machine started. */
         Interface: {
             /** @description Name. */
@@ -1843,6 +2182,8 @@ export interface components {
         };
         /** @description An invitation with its token, which is shown once. */
         InviteCreated: components["schemas"]["Invite"] & {
+            /** @description Whether the hub mails it to the address; otherwise whoever invites hands it over. */
+            mailed: boolean;
             /** @description To be handed to whoever is invited. */
             token: string;
             /** @description The same as a link to this hub's dashboard. */
@@ -2365,6 +2706,16 @@ export interface components {
             /** @description What the invitation's link ends with. */
             token: string;
         };
+        MailTestForm: {
+            /** @description Where to. */
+            to: components["schemas"]["Email"];
+        };
+        MailTested: {
+            /** @description The server took it. */
+            accepted: boolean;
+            /** @description What it said. */
+            response: string;
+        };
         /** @description A member as the API shows them. */
         Member: {
             email: string;
@@ -2575,6 +2926,36 @@ export interface components {
                 server_id: string | null;
                 subject: components["schemas"]["AuditParty"];
                 user_agent: string;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_Delivery: {
+            /** @description The items. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description Attempts since it was put into the queue.
+                 */
+                attempts: number;
+                channel: components["schemas"]["DeliveryChannel"];
+                created_at: components["schemas"]["Timestamp"];
+                /** @description What kind of thing it tells of: an action of the audit log, or a kind of mail. */
+                event: string;
+                finished_at: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: uuid
+                 * @description The receiver of a webhook knows the message by it.
+                 */
+                id: string;
+                last_attempt: components["schemas"]["DeliveryLastAttempt"] | null;
+                next_attempt_at: components["schemas"]["Timestamp"] | null;
+                state: components["schemas"]["DeliveryState"];
+                /** @description What it is about. */
+                subject: string;
+                /** @description The host of the URL; for mail the address, masked. */
+                to: string;
+                webhook: components["schemas"]["DeliveryWebhook"] | null;
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
@@ -2815,6 +3196,36 @@ export interface components {
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
+        /** @description One page of a list. */
+        Page_Webhook: {
+            /** @description The items. */
+            data: {
+                allow_private: boolean;
+                created_at: components["schemas"]["Timestamp"];
+                /**
+                 * Format: uuid
+                 * @description Who made it.
+                 */
+                created_by: string;
+                /** @description Why the hub does not call it any more; null when it does, or somebody turned it off. */
+                disabled_reason: string | null;
+                enabled: boolean;
+                events: components["schemas"]["Events"];
+                /** Format: uuid */
+                id: string;
+                last_delivery: components["schemas"]["WebhookLastDelivery"] | null;
+                /**
+                 * Format: int64
+                 * @description Events that were left out because too many waited already.
+                 */
+                missed: number;
+                name: components["schemas"]["WebhookName"];
+                url: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
         /**
          * Format: password
          * @description A password as somebody signing in sends it: of any shape, but bounded, since hashing costs.
@@ -2823,6 +3234,16 @@ export interface components {
         PasswordForm: {
             current_password: components["schemas"]["Password"];
             new_password: components["schemas"]["NewPassword"];
+        };
+        PasswordResetCompletion: {
+            password: components["schemas"]["NewPassword"];
+            /** @description What stands behind # in the link. */
+            token: components["schemas"]["Secret"];
+            totp?: components["schemas"]["OneTimeCode"] | null;
+        };
+        PasswordResetForm: {
+            /** @description Of the account. */
+            email: components["schemas"]["Email"];
         };
         Permission: {
             /** @description What it allows. */
@@ -3045,6 +3466,8 @@ export interface components {
             /** @enum {string} */
             type: "server";
         };
+        /** Format: password */
+        Secret: string;
         /** @description A server. */
         Server: {
             agent: components["schemas"]["AgentInfo"] | null;
@@ -3334,6 +3757,71 @@ export interface components {
              * @description Seconds until the server goes back to its usual interval, 5 to 120; 30 unless told.
              */
             ttl_s?: number | null;
+        };
+        /** @description A webhook as the API shows it. */
+        Webhook: {
+            allow_private: boolean;
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: uuid
+             * @description Who made it.
+             */
+            created_by: string;
+            /** @description Why the hub does not call it any more; null when it does, or somebody turned it off. */
+            disabled_reason: string | null;
+            enabled: boolean;
+            events: components["schemas"]["Events"];
+            /** Format: uuid */
+            id: string;
+            last_delivery: components["schemas"]["WebhookLastDelivery"] | null;
+            /**
+             * Format: int64
+             * @description Events that were left out because too many waited already.
+             */
+            missed: number;
+            name: components["schemas"]["WebhookName"];
+            url: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description A webhook to be made. */
+        WebhookForm: {
+            /** @description Whether it may lead to loopback and private networks, and over plain http. Needs `hub.manage` as well. */
+            allow_private?: boolean;
+            /**
+             * @description Whether it is called.
+             * @default true
+             */
+            enabled: boolean;
+            /** @description Which actions of the audit log are told: `*`, `area.*` or `area.verb`. */
+            events: components["schemas"]["Events"];
+            /** @description What people call it. */
+            name: components["schemas"]["WebhookName"];
+            /** @description Where to: https, no user name, no address of a private network. */
+            url: string;
+        };
+        /** @description The newest delivery of a webhook. */
+        WebhookLastDelivery: {
+            /** @description When it was made. */
+            at: components["schemas"]["Timestamp"];
+            state: components["schemas"]["DeliveryState"];
+        };
+        /** @description A webhook with its secret, which is shown once. */
+        WebhookMade: components["schemas"]["Webhook"] & {
+            /** @description What messages are signed with. */
+            secret: string;
+        };
+        /** @description One line of 1 to 80 characters. */
+        WebhookName: string;
+        /** @description What of a webhook changes. */
+        WebhookPatch: {
+            /** @description True, and another URL where it is true, need `hub.manage` as well. */
+            allow_private?: boolean | null;
+            /** @description True after it was disabled begins afresh. */
+            enabled?: boolean | null;
+            events?: components["schemas"]["Events"] | null;
+            name?: components["schemas"]["WebhookName"] | null;
+            url?: string | null;
         };
         /** @description A tenant with its rules. */
         Workspace: {
@@ -4420,6 +4908,92 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    auth_password_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordResetForm"];
+            };
+        };
+        responses: {
+            /** @description If there is such an account, its owner gets mail */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_password_reset_complete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordResetCompletion"];
+            };
+        };
+        responses: {
+            /** @description The account has the new password */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            400: components["responses"]["Error"];
+            /** @description A one-time code is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description The link was used or has expired */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     auth_session: {
         parameters: {
             query?: never;
@@ -4524,6 +5098,107 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    deliveries_list: {
+        parameters: {
+            query?: {
+                /** @description Only these. */
+                channel?: components["schemas"]["DeliveryChannel"];
+                /** @description Only these. */
+                state?: components["schemas"]["DeliveryState"];
+                /** @description Only those of this webhook. */
+                webhook_id?: string;
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deliveries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Delivery"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    deliveries_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryDetail"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    deliveries_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It will be tried at once */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     events_follow: {
         parameters: {
             query?: never;
@@ -4549,6 +5224,68 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    installation_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its settings, without secrets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Installation"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    installation_mail_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailTestForm"];
+            };
+        };
+        responses: {
+            /** @description The mail server took it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailTested"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];
@@ -5259,6 +5996,241 @@ export interface operations {
                 };
             };
             400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    webhooks_list: {
+        parameters: {
+            query?: {
+                /** @description How many items at most, 1 to 200. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of webhooks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Webhook"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    webhooks_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookForm"];
+            };
+        };
+        responses: {
+            /** @description The webhook */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookMade"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    webhooks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    webhooks_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    webhooks_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that was read, in quotes */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description The webhook */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookPatch"];
+            };
+        };
+        responses: {
+            /** @description The webhook */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    webhooks_rotate_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookMade"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    webhooks_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It will be tried at once */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             421: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
