@@ -67,6 +67,11 @@ impl TestHub {
         both().await.into_iter().map(|database| Self::on(database, |_| {})).collect()
     }
 
+    /// As [`TestHub::each_engine`], with other settings.
+    pub async fn each_engine_with(change: impl Fn(&mut Config)) -> Vec<Self> {
+        both().await.into_iter().map(|database| Self::on(database, &change)).collect()
+    }
+
     /// # Panics
     /// When the hub cannot be made: the test cannot go on.
     #[expect(clippy::expect_used, reason = "a test without its hub has nothing to test")]

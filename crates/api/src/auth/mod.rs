@@ -8,6 +8,7 @@ mod confirm;
 mod factors;
 mod join;
 mod model;
+mod passkeys;
 mod password;
 mod reset;
 mod routes;
@@ -25,11 +26,12 @@ mod tests;
 
 pub use caller::{Oneself, Person, Touching, authenticate, is_due, is_still_good};
 pub use code::OneTimeCode;
-pub use confirm::{confirm_password, is_fresh};
-pub use factors::has_totp;
+pub use confirm::{confirm_password, is_fresh, step_up_required};
+pub use factors::has_second_factor;
 pub use join::{Invited, Proof, admit_to, has_account, prove, settle, signed_in_answer, throttle_address};
 pub use model::{Email, NewPassword, Password, PersonName, User};
-pub use reset::{disable_totp, random_password, reset_password};
+pub use passkeys::PasskeyAnswer;
+pub use reset::{disable_totp, random_password, remove_passkeys, reset_password};
 pub use routes::{SignedInView, routes};
 pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};
 pub use sign_in::SignedIn;
@@ -41,11 +43,13 @@ pub(crate) fn totp_code_at(secret: &str, at: crate::clock::Timestamp) -> String 
     totp::TotpSecret::code_at(secret, at)
 }
 
-/// Sign-in throttling and the password hashing pool.
+/// Sign-in throttling, the password hashing pool, and passkeys that are being asked.
 #[derive(Debug, Default)]
 pub struct State {
     hashing: password::Hashing,
     throttle: throttle::Throttle,
+    /// What devices were asked and have not answered yet.
+    ceremonies: passkeys::Ceremonies,
     /// Set once the throttle knows what it knew before the hub was started.
     remembered: tokio::sync::OnceCell<()>,
     /// The task that writes attempts down.

@@ -31,6 +31,7 @@ pub async fn sweep(hub: &Hub) -> Result<u64> {
     let mut unit = hub.begin().await?;
     let deleted = store::delete_expired_sessions(&mut unit.conn(), now, now.minus(IDLE)).await?;
     attempts::forget_old(hub, &mut unit.conn()).await?;
+    hub.auth.ceremonies.forget_old(now);
     unit.commit().await?;
     Ok(deleted)
 }

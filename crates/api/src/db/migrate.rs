@@ -65,6 +65,7 @@ pub const MIGRATIONS: &[Step] = steps! {
     14 both "0014_factors",
     15 both "0015_audit_more",
     16 both "0016_plans",
+    19 both "0019_passkeys",
     101 each "0101_samples",
     102 each "0102_job_log",
 };

@@ -2,9 +2,11 @@
 
 mod attempts;
 mod factors;
+mod passkeys;
 
 pub(super) use attempts::*;
 pub(super) use factors::*;
+pub(super) use passkeys::*;
 
 use protocol::{UserId, WorkspaceId};
 

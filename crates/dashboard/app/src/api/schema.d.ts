@@ -88,7 +88,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** My account */
+        get: operations["account_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -151,6 +152,66 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/account/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My passkeys, oldest first */
+        get: operations["account_passkeys_list"];
+        put?: never;
+        /**
+         * Keep the passkey that my device made
+         * @description From now on it signs in alone, and signing in with the password asks for it or for another second factor. The first
+         *     second factor of an account comes with recovery codes, shown this once.
+         */
+        post: operations["account_passkeys_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/passkeys/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to make a passkey */
+        post: operations["account_passkeys_begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove one of my passkeys
+         * @description 409 for the last second factor where a workspace requires one.
+         */
+        delete: operations["account_passkeys_delete"];
+        options?: never;
+        head?: never;
+        /** Call one of my passkeys something else */
+        patch: operations["account_passkeys_update"];
         trace?: never;
     };
     "/v1/account/password": {
@@ -476,7 +537,9 @@ export interface paths {
         put?: never;
         /**
          * Sign in with e-mail and password
-         * @description 401 `totp_required`: they were right, and a one-time code is needed as well.
+         * @description 401 `totp_required`: they were right, and a second factor is needed as well. `details.methods` says which the account
+         *     has, of `totp`, `recovery` and `passkey`; `details.passkey` is what to ask the browser for a passkey. Repeat with
+         *     `totp` or `passkey`.
          */
         post: operations["auth_login"];
         delete?: never;
@@ -496,6 +559,64 @@ export interface paths {
         put?: never;
         /** End the session that this request came with */
         post: operations["auth_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How people can sign in to this hub */
+        get: operations["auth_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a passkey
+         * @description It is both factors: no password and no code is asked for.
+         */
+        post: operations["auth_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/passkey/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in with a passkey
+         * @description What is asked fits every passkey that the browser holds for this hub: it says whose it is. 409 when the hub is reached
+         *     by an address, for which there are no passkeys.
+         */
+        post: operations["auth_passkey_begin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -531,9 +652,27 @@ export interface paths {
         put?: never;
         /**
          * Prove again that this session is mine
-         * @description What gives or takes power wants the password of the last ten minutes, and answers 403 `step_up_required` otherwise.
+         * @description What gives or takes power wants a proof of the last ten minutes, and answers 403 `step_up_required` otherwise. The proof
+         *     is a passkey, or the password with a second factor where the account has one.
          */
         post: operations["auth_step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/step-up/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to prove with a passkey that this session is mine */
+        post: operations["auth_step_up_begin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1396,11 +1535,19 @@ export interface components {
     schemas: {
         AcceptForm: {
             name?: components["schemas"]["PersonName"] | null;
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
             /** @description Of the account with the invited address; a new account gets it as its password, which needs 12 characters. */
             password: components["schemas"]["Password"];
             /** @description What the invitation's link ends with. */
             token: string;
             totp?: components["schemas"]["OneTimeCode"] | null;
+        };
+        /** @description An account as its owner sees it. */
+        Account: components["schemas"]["User"] & {
+            /** @description Whether there are passkeys. */
+            has_passkeys: boolean;
+            /** @description Whether there is a password to sign in with. */
+            has_password: boolean;
         };
         AccountPatch: {
             name?: components["schemas"]["PersonName"] | null;
@@ -2358,6 +2505,7 @@ export interface components {
         LogStream: "out" | "err" | "sys";
         LoginForm: {
             email: components["schemas"]["Email"];
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
             password: components["schemas"]["Password"];
             totp?: components["schemas"]["OneTimeCode"] | null;
         };
@@ -2472,6 +2620,8 @@ export interface components {
         NewPassword: string;
         /** @description Several nodes. Written as a list of names. */
         NodeSet: string[];
+        /** @description Nothing is needed to begin. */
+        Nothing: Record<string, never>;
         /** @description A one-time code as somebody sends it: of any shape, but bounded. Never printed. */
         OneTimeCode: string;
         /** @description A registered key as its owner sees it. */
@@ -2772,6 +2922,20 @@ export interface components {
             next_cursor: components["schemas"]["Cursor"] | null;
         };
         /** @description One page of a list. */
+        Page_Passkey: {
+            /** @description The items. */
+            data: {
+                /** @description Whether the device keeps copies of it elsewhere, as password managers do. */
+                backed_up: boolean;
+                created_at: components["schemas"]["Timestamp"];
+                /** Format: uuid */
+                id: string;
+                last_used_at: components["schemas"]["Timestamp"] | null;
+                name: string;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
         Page_Project: {
             /** @description The items. */
             data: {
@@ -2814,6 +2978,57 @@ export interface components {
                 plan: components["schemas"]["Plan"];
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description A passkey as its owner sees it. */
+        Passkey: {
+            /** @description Whether the device keeps copies of it elsewhere, as password managers do. */
+            backed_up: boolean;
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            name: string;
+        };
+        /** @description A passkey that was just made. */
+        PasskeyAdded: components["schemas"]["Passkey"] & {
+            /** @description For an account that had no second factor before, shown this once: each lets its owner in once without the device. */
+            recovery_codes: string[] | null;
+        };
+        /** @description The signature of a passkey. */
+        PasskeyAnswer: {
+            /**
+             * Format: uuid
+             * @description Of what the device was asked.
+             */
+            ceremony_id: string;
+            /** @description What `navigator.credentials.get()` gave, by `toJSON()`. */
+            credential: Record<string, never>;
+        };
+        /** @description What a device is asked. */
+        PasskeyCeremony: {
+            /**
+             * Format: uuid
+             * @description To send back with the device's answer, within five minutes and once.
+             */
+            ceremony_id: string;
+            /** @description For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`. */
+            options: Record<string, never>;
+        };
+        /** @description A passkey that a device made. */
+        PasskeyCreate: {
+            /**
+             * Format: uuid
+             * @description Of what the device was asked.
+             */
+            ceremony_id: string;
+            /** @description What `navigator.credentials.create()` gave, by `toJSON()`. */
+            credential: Record<string, never>;
+            /** @description What to call it: one line of at most 80 characters. */
+            name?: string | null;
+        };
+        PasskeyPatch: {
+            /** @description What to call it: one line of at most 80 characters. */
+            name: string;
         };
         /**
          * Format: password
@@ -2950,9 +3165,9 @@ export interface components {
         /** @description One line of 1 to 80 characters. */
         ProjectName: string;
         ProofForm: {
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
             password: components["schemas"]["Password"];
-            /** @description That of the app; to turn one-time codes off, a recovery code as well. */
-            totp: components["schemas"]["OneTimeCode"];
+            totp?: components["schemas"]["OneTimeCode"] | null;
         };
         /** @description What the hub needs to work. */
         Readiness: {
@@ -3170,13 +3385,23 @@ export interface components {
             /** @description Whether nobody owns this hub yet. */
             needs_setup: boolean;
         };
+        /** @description How people sign in to this hub. */
+        SignInMethods: {
+            /** @description With a passkey. Browsers know none for a hub that is reached by an address and not by a name. */
+            passkeys: boolean;
+            /** @description With e-mail and password: always. */
+            password: boolean;
+        };
         /** @description Somebody signed in, and what they may do. */
         SignedIn: {
             /** @description The same by place. */
             grants: components["schemas"]["Held"][];
             /** @description What may be done there, if only to one thing. */
             permissions: components["schemas"]["NodeSet"];
-            /** @description The workspace requires one-time codes: nothing may be done there until they are on for the account. */
+            /**
+             * @description The workspace requires a second factor: nothing may be done there until the account has one-time codes or a
+             *     passkey.
+             */
             totp_enrollment_required: boolean;
             user: components["schemas"]["User"];
             /**
@@ -3203,7 +3428,8 @@ export interface components {
             password: components["schemas"]["Password"];
         };
         StepUpForm: {
-            password: components["schemas"]["Password"];
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
+            password?: components["schemas"]["Password"] | null;
             totp?: components["schemas"]["OneTimeCode"] | null;
         };
         SteppedUp: {
@@ -3484,6 +3710,33 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    account_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person, and how they sign in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     account_update: {
         parameters: {
             query?: never;
@@ -3646,6 +3899,245 @@ export interface operations {
             404: components["responses"]["Error"];
             409: components["responses"]["Error"];
             421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them; they are few */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Passkey"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyCreate"];
+            };
+        };
+        responses: {
+            /** @description The passkey */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyAdded"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is registered already, or no more fit */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It was answered before, or too late; begin again */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description What to ask the browser */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The hub has no name that passkeys could be for, or no more fit */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is none of mine */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A workspace requires a second factor, and this is the last */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyPatch"];
+            };
+        };
+        responses: {
+            /** @description The passkey */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Passkey"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description It is none of mine */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];
@@ -3847,7 +4339,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description They are off, and the recovery codes are worth nothing */
+            /** @description They are off; without a passkey, the recovery codes are worth nothing */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4374,7 +4866,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["Error"];
-            /** @description E-mail and password do not match */
+            /** @description E-mail and password do not match, or a second factor is needed */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4385,6 +4877,15 @@ export interface operations {
             };
             403: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            /** @description The passkey answered before, or too late; begin again */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];
             421: components["responses"]["Error"];
@@ -4415,6 +4916,125 @@ export interface operations {
             403: components["responses"]["Error"];
             409: components["responses"]["Error"];
             421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_methods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What its sign-in page offers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInMethods"];
+                };
+            };
+            400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the answer sets the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["Error"];
+            /** @description The passkey opens no account here */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description It was answered before, or too late; begin again */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_passkey_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description What to ask the browser */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description The hub has no name that passkeys could be for */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];
@@ -4512,9 +5132,69 @@ export interface operations {
                 };
             };
             400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
+            /** @description `totp_required`: the account has a second factor */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             403: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            /** @description The passkey answered before, or too late; begin again */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_step_up_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description What to ask the browser */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description The account has no passkey */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];
             421: components["responses"]["Error"];
