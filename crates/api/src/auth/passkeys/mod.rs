@@ -181,10 +181,10 @@ pub(super) async fn add(hub: &Hub, person: &Person, new: &NewPasskey) -> Result<
 }
 
 /// Has a passkey be called something else.
-pub(super) async fn rename(hub: &Hub, person: &Person, id: PasskeyId, name: &str) -> Result<PasskeyView> {
-    let name = self::name(Some(name))?;
+pub(super) async fn rename(hub: &Hub, person: &Person, id: PasskeyId, name: Option<&str>) -> Result<PasskeyView> {
     let mut unit = hub.begin().await?;
     let before = find(&mut unit.conn(), person, id).await?;
+    let name = self::name(Some(name.unwrap_or(&before.name)))?;
     if before.name == name {
         return Ok(before.into());
     }

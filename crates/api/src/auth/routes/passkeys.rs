@@ -154,7 +154,7 @@ async fn account_passkeys_create(
 #[schema(as = PasskeyPatch)]
 struct Patch {
     /// What to call it: one line of at most 80 characters.
-    name: String,
+    name: Option<String>,
 }
 
 /// Call one of my passkeys something else
@@ -172,7 +172,7 @@ async fn account_passkeys_update(
     Path(id): Path<String>,
     Json(patch): Json<Patch>,
 ) -> Result<Json<PasskeyView>> {
-    Ok(Json(passkeys::rename(&hub, &person, parse(&id)?, &patch.name).await?))
+    Ok(Json(passkeys::rename(&hub, &person, parse(&id)?, patch.name.as_deref()).await?))
 }
 
 /// Remove one of my passkeys

@@ -3028,7 +3028,7 @@ export interface components {
         };
         PasskeyPatch: {
             /** @description What to call it: one line of at most 80 characters. */
-            name: string;
+            name?: string | null;
         };
         /**
          * Format: password
