@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::events::Change;
 use crate::ids::Ids;
 use crate::keys::Keys;
+use crate::outbound::Outbound;
 use crate::random::Random;
 use crate::sealing::Sealing;
 use crate::tasks::Tasks;
@@ -40,6 +41,8 @@ pub struct Hub {
     pub keys: Keys,
     /// Seals secrets that wait.
     pub sealing: Sealing,
+    /// The way out, to where others wish.
+    pub outbound: Outbound,
     /// Background tasks.
     pub tasks: Tasks,
     /// Fan-out of changes inside this process.

@@ -14,6 +14,7 @@ pub mod background;
 pub mod bus;
 pub mod db;
 pub mod http;
+pub mod outbound;
 
 pub mod access;
 pub mod api_keys;

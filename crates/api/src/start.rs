@@ -13,6 +13,7 @@ use crate::hub::{App, Hub};
 use crate::ids::Ids;
 use crate::installation::{self, Fact};
 use crate::keys::Keys;
+use crate::outbound::{self, Lookup, Outbound, SystemLookup};
 use crate::random::{Random, SystemRandom};
 use crate::sealing::Sealing;
 use crate::tasks::Tasks;
@@ -32,6 +33,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// The way out.
+    pub outbound: Outbound,
 }
 
 /// Opens the installation that the settings describe, making what is missing. Nothing runs yet: no listener, no
@@ -51,7 +54,9 @@ pub async fn open(config: Config) -> Result<App> {
     };
     let keys = open_keys(&config, &db, random.as_ref()).await?;
     let sealing = Sealing::open(&config.keys_dir, random.as_ref())?;
-    Ok(assemble(config, Parts { db, history, keys, sealing, clock, random }))
+    let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup::default());
+    let outbound = Outbound::new(&lookup, outbound::roots(config.trusted_ca_file.as_deref())?)?;
+    Ok(assemble(config, Parts { db, history, keys, sealing, clock, random, outbound }))
 }
 
 async fn open_database(options: &DbOptions, store: Store) -> Result<Db> {
@@ -100,7 +105,7 @@ async fn open_keys(config: &Config, db: &Db, random: &dyn Random) -> Result<Keys
 /// A hub of these parts.
 #[must_use]
 pub fn assemble(config: Config, parts: Parts) -> App {
-    let Parts { db, history, keys, sealing, clock, random } = parts;
+    let Parts { db, history, keys, sealing, clock, random, outbound } = parts;
     Arc::new(Hub {
         ids: Ids::new(Arc::clone(&clock), Arc::clone(&random)),
         tasks: Tasks::default(),
@@ -123,6 +128,7 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         random,
         keys,
         sealing,
+        outbound,
     })
 }
 

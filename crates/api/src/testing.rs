@@ -22,6 +22,8 @@ use crate::db::testing::{Backup, TestDb, both, sqlite};
 use crate::http;
 use crate::hub::App;
 use crate::keys::Keys;
+use crate::outbound::testing::Names;
+use crate::outbound::{Lookup, Outbound, roots};
 use crate::random::{Random, SeededRandom};
 use crate::sealing::Sealing;
 use crate::start::{Parts, assemble};
@@ -42,6 +44,8 @@ pub struct TestHub {
     pub hub: App,
     /// Its time of day.
     pub clock: Arc<ManualClock>,
+    /// Where names lead to, for its way out.
+    pub names: Arc<Names>,
     database: TestDb,
     data_dir: tempfile::TempDir,
 }
@@ -94,13 +98,18 @@ impl TestHub {
             requests_per_minute: 600,
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             metrics_token: None,
+            trusted_ca_file: None,
             retention: Retention::default(),
         };
         change(&mut config);
         let keys = Keys::from_pkcs8(&Keys::generate_pkcs8(random.as_ref())).expect("a key that was just made");
         let (db, history) = (database.main.clone(), database.history.clone());
-        let hub = assemble(config, Parts { db, history, keys, sealing: sealing(1), clock: clock.clone(), random });
-        Self { hub, clock, database, data_dir }
+        let names = Arc::new(Names::default());
+        let lookup: Arc<dyn Lookup> = names.clone();
+        let outbound = Outbound::new(&lookup, roots(None).expect("built-in roots")).expect("a client");
+        let hub =
+            assemble(config, Parts { db, history, keys, sealing: sealing(1), clock: clock.clone(), random, outbound });
+        Self { hub, clock, names, database, data_dir }
     }
 
     /// The engine below.
@@ -133,7 +142,15 @@ impl TestHub {
         let clock = self.clock.clone();
         assemble(
             self.hub.config.clone(),
-            Parts { db, history, keys, sealing, clock, random: Arc::clone(&self.hub.random) },
+            Parts {
+                db,
+                history,
+                keys,
+                sealing,
+                clock,
+                random: Arc::clone(&self.hub.random),
+                outbound: self.hub.outbound.clone(),
+            },
         )
     }
 

@@ -83,6 +83,7 @@ impl Reader {
         let metrics_token = self.secret("metrics_token", "metrics_token_file")?.map(|given| Secret::new(given.text));
         let shown = if metrics_token.is_some() { "(hidden)" } else { "" };
         self.show("metrics_token", shown);
+        let trusted_ca_file = self.optional_path("trusted_ca_file")?;
         let retention = self.retention()?;
         Ok(Config {
             data_dir,
@@ -99,6 +100,7 @@ impl Reader {
             requests_per_minute,
             log,
             metrics_token,
+            trusted_ca_file,
             retention,
         })
     }

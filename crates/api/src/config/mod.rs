@@ -51,6 +51,8 @@ pub struct Config {
     pub log: Log,
     /// What `GET /metrics` asks for as a bearer token; without one it answers to loopback only.
     pub metrics_token: Option<Secret>,
+    /// Certificates in PEM that peers of outgoing connections are trusted by, besides those of public authorities.
+    pub trusted_ca_file: Option<PathBuf>,
     /// How long things are kept.
     pub retention: Retention,
 }

@@ -58,6 +58,7 @@ settings! {
     "log.level" "LEVEL" "error, warn, info, debug or directives such as info,api::gateway=debug [default: info]",
     "metrics_token" "TOKEN" (secret) "What GET /metrics asks for [default: none, and /metrics answers to loopback only]",
     "metrics_token_file" "FILE" "A file that holds the metrics token",
+    "trusted_ca_file" "FILE" "Certificates in PEM that mail servers, webhooks and providers are trusted by, besides the public ones",
     "retention.jobs_days" "DAYS" "How long ended jobs and their logs are kept [default: 90]",
     "retention.job_logs_gib" "GIB" "How much room logs of jobs may take; beyond it the oldest go first [default: no limit]",
     "retention.audit_days" "DAYS" "How long records of the audit log are kept, 0 for ever [default: 0]",
