@@ -33,6 +33,14 @@ protocol::id! {
     SessionId
 }
 protocol::id! {
+    /// A passkey; what its device calls it is another thing.
+    PasskeyId
+}
+protocol::id! {
+    /// What a device is asked and has not answered yet. No secret: only the right device answers.
+    CeremonyId
+}
+protocol::id! {
     /// An install token; says nothing about the token.
     InstallTokenId
 }
@@ -130,6 +138,8 @@ makers! {
     invite: InviteId,
     api_key: ApiKeyId,
     session: SessionId,
+    passkey: PasskeyId,
+    ceremony: CeremonyId,
     install_token: InstallTokenId,
     webhook: WebhookId,
     delivery: DeliveryId,

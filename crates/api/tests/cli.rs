@@ -124,6 +124,8 @@ fn somebody_who_forgot_a_password_or_lost_an_app_is_helped() {
     assert_eq!((code, said.as_str()), (Some(1), "roadstead: no such account with this e-mail address\n"));
     let off = run(&["admin", "disable-totp", email, "--data-dir", path(&data_dir)]);
     assert_eq!(text(&off.stdout), "ann@example.com had no one-time codes; nothing was changed\n");
+    let removed = run(&["admin", "remove-passkeys", email, "--data-dir", path(&data_dir)]);
+    assert_eq!(text(&removed.stdout), "ann@example.com had no passkeys; nothing was changed\n");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::scope::{Place, Reach};
 use crate::audit::{self, Subject};
 use crate::auth;
 use crate::db::Conn;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
 use crate::workspaces;
 
@@ -159,10 +159,7 @@ fn demand_fresh<V: Verb>(hub: &Hub, actor: &Actor) -> Result<()> {
     let stale =
         matches!(actor.principal, Principal::User { verified_at, .. } if !auth::is_fresh(verified_at, hub.now()));
     if V::FRESH && stale && !hub.access.is_lax() {
-        return Err(Error::new(
-            ErrorCode::StepUpRequired,
-            "this needs your password again, since you last gave it a while ago; send it to /v1/auth/step-up, then repeat",
-        ));
+        return Err(auth::step_up_required());
     }
     Ok(())
 }

@@ -26,7 +26,8 @@ pub(super) async fn held(conn: &mut Conn<'_>, workspace: WorkspaceId, user: User
              from grants g join workspaces w on w.id = g.workspace_id left join roles r on r.id = g.role_id
              where g.workspace_id = $1 and g.user_id = $2
                    and (not w.require_totp
-                        or exists (select 1 from totp t where t.user_id = g.user_id and t.enabled_at is not null))
+                        or exists (select 1 from totp t where t.user_id = g.user_id and t.enabled_at is not null)
+                        or exists (select 1 from passkeys p where p.user_id = g.user_id))
              order by g.id"
         ))
         .bind(workspace.to_string())

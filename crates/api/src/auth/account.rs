@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::caller::Person;
 use super::confirm::confirm_password;
 use super::model::{Email, NewPassword, Password, PersonName, User};
+use super::passkeys;
 use super::session::{IDLE, Session};
 use super::sign_in::subject;
 use super::store;
@@ -21,6 +22,25 @@ use crate::hub::Hub;
 use crate::ids::SessionId;
 use crate::mail::{self, Notice, Recipient};
 use crate::workspaces;
+
+/// An account as its owner sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
+pub(super) struct AccountView {
+    #[serde(flatten)]
+    user: User,
+    /// Whether there is a password to sign in with.
+    has_password: bool,
+    /// Whether there are passkeys.
+    has_passkeys: bool,
+}
+
+/// The person, and how they sign in.
+pub(super) async fn view(hub: &Hub, person: &Person) -> Result<AccountView> {
+    let mut database = hub.db.read().await?;
+    let has_passkeys = passkeys::has_any(&mut database.conn(), &person.user).await?;
+    Ok(AccountView { user: person.user.clone(), has_password: true, has_passkeys })
+}
 
 /// A session as its owner sees it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,13 +6,14 @@ use serde_json::json;
 
 use super::account::own;
 use super::caller::Person;
-use super::code::{Kind, OneTimeCode};
-use super::factors::{self, Factor};
+use super::code::Kind;
+use super::factors::{self, Factor, Given};
 use super::model::{Email, Password};
+use super::passkeys::{self, PasskeyAnswer, Purpose};
 use super::{attempts, store};
 use crate::audit::Outcome;
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::hub::Hub;
 
 /// For so long after somebody proved who they are, nothing dangerous asks again.
@@ -24,17 +25,35 @@ pub fn is_fresh(verified_at: Timestamp, now: Timestamp) -> bool {
     now.since(verified_at) < FRESH
 }
 
+/// 403 for a session whose owner must prove again that it is theirs.
+#[must_use]
+pub fn step_up_required() -> Error {
+    Error::new(
+        ErrorCode::StepUpRequired,
+        "this needs your password or a passkey again, since you last proved a while ago who you are; send it to \
+         /v1/auth/step-up, then repeat",
+    )
+}
+
+/// For what people do to their own account that gives power over it.
+///
+/// # Errors
+/// 403 when they must prove first that the session is theirs.
+pub(super) fn demand_fresh(hub: &Hub, person: &Person) -> Result<()> {
+    if is_fresh(person.session.verified_at, hub.now()) { Ok(()) } else { Err(step_up_required()) }
+}
+
 /// What is asked for besides the password.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Codes<'a> {
+pub(super) enum Second<'a> {
     /// Nothing.
     NotAsked,
-    /// A code, where the account has them.
-    IfOn(Option<&'a OneTimeCode>),
-    /// A code of the app or a recovery code.
-    Needed(&'a OneTimeCode),
-    /// A code of the app.
-    OfApp(&'a OneTimeCode),
+    /// A second factor, where the account has one.
+    IfOn(Given<'a>),
+    /// A second factor; a recovery code is one.
+    Needed(Given<'a>),
+    /// A second factor that is no recovery code.
+    Lasting(Given<'a>),
 }
 
 /// Asks for the password of somebody who is signed in; guesses at it count as sign-ins.
@@ -42,16 +61,16 @@ pub(super) enum Codes<'a> {
 /// # Errors
 /// 422 on `field` when it is another, 429 after too many.
 pub async fn confirm_password(hub: &Hub, person: &Person, password: &Password, field: &str) -> Result<()> {
-    confirm(hub, person, password, field, Codes::NotAsked).await.map(drop)
+    confirm(hub, person, password, field, Second::NotAsked).await.map(drop)
 }
 
-/// As [`confirm_password`], with a code.
+/// As [`confirm_password`], with a second factor.
 pub(super) async fn confirm(
     hub: &Hub,
     person: &Person,
     password: &Password,
     field: &str,
-    codes: Codes<'_>,
+    second: Second<'_>,
 ) -> Result<Factor> {
     let account = {
         let mut database = hub.db.read().await?;
@@ -63,37 +82,58 @@ pub(super) async fn confirm(
         record(hub, person, "wrong password").await?;
         return Err(Error::invalid_field(field, "is not your password"));
     }
-    let factor = match codes {
-        Codes::NotAsked => Some(Factor::None),
-        Codes::IfOn(code) => factors::demand(hub, person.user.id, code).await?,
-        Codes::Needed(code) => factors::insist(hub, person.user.id, code).await?,
-        Codes::OfApp(code) if matches!(code.read(), Some(Kind::Recovery(_))) => {
+    let (user, origin) = (&person.user, &person.actor.origin);
+    let purpose = Purpose::StepUp(user.id, person.session.id);
+    let checked = match second {
+        Second::NotAsked => Ok(Factor::None),
+        Second::IfOn(given) => factors::demand(hub, origin, user.id, purpose, given).await?,
+        Second::Lasting(Given { totp: Some(code), .. }) if matches!(code.read(), Some(Kind::Recovery(_))) => {
             return Err(Error::invalid_field("totp", "must be a code of your app, not a recovery code"));
         }
-        Codes::OfApp(code) => factors::insist(hub, person.user.id, code).await?,
+        Second::Needed(given) | Second::Lasting(given) => factors::insist(hub, origin, user.id, purpose, given).await?,
     };
-    let Some(factor) = factor else {
-        record(hub, person, "wrong one-time code").await?;
-        return Err(factors::wrong("totp"));
+    let factor = match checked {
+        Ok(factor) => factor,
+        Err(wrong) => {
+            record(hub, person, wrong.reason).await?;
+            return Err(wrong.into_field());
+        }
     };
     attempt.forgive(hub);
     Ok(factor)
 }
 
-/// Proves that the session is its owner's, for what is dangerous.
-pub(super) async fn step_up(
-    hub: &Hub,
-    person: &Person,
-    password: &Password,
-    totp: Option<&OneTimeCode>,
-) -> Result<Timestamp> {
-    let factor = confirm(hub, person, password, "password", Codes::IfOn(totp)).await?;
+/// What proves that a session is its owner's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proof<'a> {
+    pub(super) password: Option<&'a Password>,
+    pub(super) given: Given<'a>,
+}
+
+/// Proves that the session is its owner's, for what is dangerous. A passkey is enough: its device verified the person.
+pub(super) async fn step_up(hub: &Hub, person: &Person, proof: Proof<'_>) -> Result<Timestamp> {
+    let factor = match (proof.password, proof.given.passkey) {
+        (Some(password), _) => confirm(hub, person, password, "password", Second::IfOn(proof.given)).await?,
+        (None, Some(answer)) => confirm_passkey(hub, person, answer).await?,
+        (None, None) => return Err(Error::invalid_field("password", "is needed, or a passkey in its place")),
+    };
     let now = hub.now();
     let mut unit = hub.begin().await?;
     store::verify_session(&mut unit.conn(), person.session.id, now).await?;
     unit.audit(&person.actor, "auth.step_up", own(person), Outcome::Ok, factor.details()).await?;
     unit.commit().await?;
     Ok(now.plus(FRESH))
+}
+
+async fn confirm_passkey(hub: &Hub, person: &Person, answer: &PasskeyAnswer) -> Result<Factor> {
+    let purpose = Purpose::StepUp(person.user.id, person.session.id);
+    match passkeys::check(hub, purpose, answer).await? {
+        Ok((_, passkey)) => Ok(Factor::Passkey(passkey)),
+        Err(refused) => {
+            record(hub, person, refused.reason).await?;
+            Err(factors::Wrong::passkey(refused.reason).into_field())
+        }
+    }
 }
 
 async fn record(hub: &Hub, person: &Person, reason: &'static str) -> Result<()> {

@@ -6,7 +6,9 @@ use protocol::WorkspaceId;
 use serde_json::json;
 
 use super::code::OneTimeCode;
+use super::factors::Given;
 use super::model::{Email, NewPassword, Password, PersonName, User};
+use super::passkeys::PasskeyAnswer;
 use super::routes::SignedInView;
 use super::sign_in::{self, Credentials, SignedIn};
 use super::{attempts, session, store};
@@ -55,23 +57,26 @@ pub struct Proof {
     pub password: Password,
     /// Where the account has one-time codes.
     pub totp: Option<OneTimeCode>,
+    /// Where the account has passkeys.
+    pub passkey: Option<PasskeyAnswer>,
     /// For a new account.
     pub name: Option<PersonName>,
 }
 
-/// Checks the password of the account with this address, and a code where it has them; or takes it as the password of an
+/// Checks the password of the account with this address, and a second factor where it has one; or takes it as the password of an
 /// account to be made.
 ///
 /// # Errors
-/// 401 when it is not the account's, or a code is missing; 422 when it will not do for a new one or there is no name, 429.
+/// 401 when it is not the account's, or a second factor is missing; 422 when it will not do for a new one or there is no name, 429.
 pub async fn prove(hub: &Hub, origin: &RequestOrigin, email: &Email, proof: Proof) -> Result<Invited> {
-    let Proof { password, totp, name } = proof;
+    let Proof { password, totp, passkey, name } = proof;
     let account = {
         let mut database = hub.db.read().await?;
         store::account_by_email(&mut database.conn(), email.key()).await?
     };
     if account.is_some() {
-        let credentials = Credentials { email, password: &password, totp: totp.as_ref() };
+        let given = Given { totp: totp.as_ref(), passkey: passkey.as_ref() };
+        let credentials = Credentials { email, password: &password, given };
         let (user, _) = sign_in::check(hub, origin, credentials).await?;
         return Ok(Invited::Known(user));
     }

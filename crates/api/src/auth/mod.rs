@@ -8,6 +8,7 @@ mod confirm;
 mod factors;
 mod join;
 mod model;
+mod passkeys;
 mod password;
 mod reset;
 mod reset_link;
@@ -26,11 +27,12 @@ mod tests;
 
 pub use caller::{Oneself, Person, Touching, authenticate, is_due, is_still_good};
 pub use code::OneTimeCode;
-pub use confirm::{confirm_password, is_fresh};
-pub use factors::has_totp;
+pub use confirm::{confirm_password, is_fresh, step_up_required};
+pub use factors::has_second_factor;
 pub use join::{Invited, Proof, admit_to, has_account, prove, settle, signed_in_answer, throttle_address};
 pub use model::{Email, NewPassword, Password, PersonName, User};
-pub use reset::{disable_totp, random_password, reset_password};
+pub use passkeys::PasskeyAnswer;
+pub use reset::{disable_totp, random_password, remove_passkeys, reset_password};
 pub use routes::{SignedInView, routes};
 pub use setup::{NewOwner, SetupCode, create_owner, prepare_setup};
 pub use sign_in::SignedIn;
@@ -57,11 +59,13 @@ pub async fn person(conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>, DbE
     Ok(store::account(conn, id).await?.map(|account| account.user))
 }
 
-/// Sign-in throttling and the password hashing pool.
+/// Sign-in throttling, the password hashing pool, and passkeys that are being asked.
 #[derive(Debug)]
 pub struct State {
     hashing: password::Hashing,
     throttle: throttle::Throttle,
+    /// What devices were asked and have not answered yet.
+    ceremonies: passkeys::Ceremonies,
     /// Set once the throttle knows what it knew before the hub was started.
     remembered: tokio::sync::OnceCell<()>,
     /// The task that writes attempts down.
@@ -79,6 +83,7 @@ impl Default for State {
         Self {
             hashing: password::Hashing::default(),
             throttle: throttle::Throttle::default(),
+            ceremonies: passkeys::Ceremonies::default(),
             remembered: tokio::sync::OnceCell::default(),
             attempts: crate::background::Wake::default(),
             strangers: throttle::Budget::default(),

@@ -48,12 +48,29 @@ pub async fn disable_totp(hub: &Hub, email: &Email) -> Result<(User, bool)> {
     let mut unit = hub.begin().await?;
     let user = find(&mut unit, email).await?;
     let were_on = store::delete_totp(&mut unit.conn(), user.id).await?;
+    store::delete_spare_recovery_codes(&mut unit.conn(), user.id).await?;
     if were_on {
         record(&mut unit, &user, "totp.disable", json!({ "by": "command line" })).await?;
         notify(hub, &mut unit, &user, &Notice::TotpDisabled { how: BY_HAND }).await?;
     }
     unit.commit().await?;
     Ok((user, were_on))
+}
+
+/// Removes the passkeys of somebody who lost their devices. Who; and how many there were.
+///
+/// # Errors
+/// 404 when there is no account with this address.
+pub async fn remove_passkeys(hub: &Hub, email: &Email) -> Result<(User, u64)> {
+    let mut unit = hub.begin().await?;
+    let user = find(&mut unit, email).await?;
+    let removed = store::delete_passkeys(&mut unit.conn(), user.id).await?;
+    store::delete_spare_recovery_codes(&mut unit.conn(), user.id).await?;
+    if removed > 0 {
+        record(&mut unit, &user, "passkey.remove", json!({ "by": "command line", "removed": removed })).await?;
+    }
+    unit.commit().await?;
+    Ok((user, removed))
 }
 
 async fn find(unit: &mut Unit<'_>, email: &Email) -> Result<User> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use protocol::enroll::Token;
 use serde_json::json;
 
-use super::code::OneTimeCode;
+use super::factors::Given;
 use super::model::{Email, NewPassword, User};
+use super::passkeys::Purpose;
 use super::reset::record_everywhere;
 use super::store;
 use super::{attempts, factors, sign_in};
@@ -67,7 +68,7 @@ pub(super) async fn complete(
     origin: &RequestOrigin,
     token: &str,
     password: &NewPassword,
-    totp: Option<&OneTimeCode>,
+    given: Given<'_>,
 ) -> Result<()> {
     attempts::admit_address(hub, origin).await?;
     let token = TokenDigest::of(Token::parse(TOKEN_PREFIX, token).ok_or_else(gone)?.reveal());
@@ -76,7 +77,7 @@ pub(super) async fn complete(
         store::reset_user(&mut session.conn(), token.clone(), hub.now()).await?
     };
     let user = user.ok_or_else(gone)?;
-    demand_code(hub, origin, &user, totp).await?;
+    demand_factor(hub, origin, &user, given).await?;
     let hash = hub.auth.hashing.hash(hub.random.as_ref(), password.password()).await?;
     let mut unit = hub.begin().await?;
     // Of two requests with one link, one finds it.
@@ -96,22 +97,25 @@ pub(super) async fn complete(
     Ok(())
 }
 
-/// Guesses at codes count as sign-ins.
-async fn demand_code(hub: &Hub, origin: &RequestOrigin, user: &User, totp: Option<&OneTimeCode>) -> Result<()> {
-    let attempt = match totp {
-        // The address was counted already.
-        Some(_) => Some(attempts::admit_account(hub, origin, &Email::key_of(&user.email)).await?),
-        None => None,
+/// Guesses at a second factor count as sign-ins.
+async fn demand_factor(hub: &Hub, origin: &RequestOrigin, user: &User, given: Given<'_>) -> Result<()> {
+    // The address was counted already.
+    let attempt = match given {
+        Given { totp: None, passkey: None } => None,
+        _ => Some(attempts::admit_account(hub, origin, &Email::key_of(&user.email)).await?),
     };
-    if factors::demand(hub, user.id, totp).await?.is_some() {
-        if let Some(attempt) = attempt {
-            attempt.forgive(hub);
+    match factors::demand(hub, origin, user.id, Purpose::SecondFactor(user.id), given).await? {
+        Ok(_) => {
+            if let Some(attempt) = attempt {
+                attempt.forgive(hub);
+            }
+            Ok(())
         }
-        return Ok(());
+        Err(wrong) => {
+            sign_in::record_failure(hub, origin.clone(), Some(user.clone()), wrong.reason).await?;
+            Err(wrong.into_refusal())
+        }
     }
-    sign_in::record_failure(hub, origin.clone(), Some(user.clone()), "wrong one-time code").await?;
-    let message = "the one-time code is wrong, or was used before; wait for the next one";
-    Err(Error::new(ErrorCode::InvalidCredentials, message))
 }
 
 fn gone() -> Error {

@@ -1,6 +1,7 @@
 //! `/v1/setup`, `/v1/auth`; the files below: `/v1/account`.
 
 mod account;
+mod passkeys;
 mod reset;
 mod totp;
 
@@ -16,9 +17,10 @@ use utoipa_axum::routes;
 use super::caller::{Oneself, Person};
 use super::code::OneTimeCode;
 use super::confirm::{self, FRESH};
-use super::factors::must_enroll;
+use super::factors::{Given, must_enroll};
 use super::join::signed_in_answer;
 use super::model::{Email, NewPassword, Password, PersonName, User};
+use super::passkeys::{self as keys, PasskeyAnswer};
 use super::setup::{self, NewOwner};
 use super::sign_in::{self, Credentials, SignedIn};
 use super::{account as own_account, session};
@@ -34,11 +36,13 @@ use crate::workspaces::{self, Workspace, WorkspaceName};
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(setup_get, setup_complete))
+        .routes(routes!(auth_methods))
         .routes(routes!(auth_login))
         .routes(routes!(auth_logout))
         .routes(routes!(auth_session, auth_session_update))
         .routes(routes!(auth_step_up))
         .merge(account::routes())
+        .merge(passkeys::routes())
         .merge(reset::routes())
         .merge(totp::routes())
 }
@@ -94,12 +98,33 @@ async fn setup_complete(
     Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(done)).into_response())
 }
 
+/// How people sign in to this hub.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SignInMethods)]
+struct Methods {
+    /// With e-mail and password: always.
+    password: bool,
+    /// With a passkey. Browsers know none for a hub that is reached by an address and not by a name.
+    passkeys: bool,
+}
+
+/// How people can sign in to this hub
+#[utoipa::path(
+    get, path = "/v1/auth/methods", operation_id = "auth_methods", tag = "auth", security(()),
+    responses((status = 200, description = "What its sign-in page offers", body = Methods))
+)]
+async fn auth_methods(State(hub): State<App>) -> Json<Methods> {
+    Json(Methods { password: true, passkeys: keys::are_possible(&hub) })
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 struct LoginForm {
     email: Email,
     password: Password,
     /// Where the account has one-time codes: that of the app, or a recovery code.
     totp: Option<OneTimeCode>,
+    /// Where the account has passkeys: the answer to what 401 `totp_required` asked.
+    passkey: Option<PasskeyAnswer>,
 }
 
 /// Somebody signed in, and what they may do.
@@ -116,7 +141,8 @@ pub struct SignedInView {
     permissions: NodeSet,
     /// The same by place.
     grants: Vec<Held>,
-    /// The workspace requires one-time codes: nothing may be done there until they are on for the account.
+    /// The workspace requires a second factor: nothing may be done there until the account has one-time codes or a
+    /// passkey.
     totp_enrollment_required: bool,
 }
 
@@ -142,18 +168,22 @@ impl From<SignedIn> for SignedInView {
 
 /// Sign in with e-mail and password
 ///
-/// 401 `totp_required`: they were right, and a one-time code is needed as well.
+/// 401 `totp_required`: they were right, and a second factor is needed as well. `details.methods` says which the account
+/// has, of `totp`, `recovery` and `passkey`; `details.passkey` is what to ask the browser for a passkey. Repeat with
+/// `totp` or `passkey`.
 #[utoipa::path(
     post, path = "/v1/auth/login", operation_id = "auth_login", tag = "auth", security(()),
     request_body = LoginForm,
     responses(
         (status = 200, description = "Signed in; the answer sets the session cookie", body = SignedInView),
-        (status = 401, description = "E-mail and password do not match", body = ErrorBody),
+        (status = 401, description = "E-mail and password do not match, or a second factor is needed", body = ErrorBody),
+        (status = 410, description = "The passkey answered before, or too late; begin again", body = ErrorBody),
     )
 )]
 async fn auth_login(State(hub): State<App>, origin: RequestOrigin, Json(form): Json<LoginForm>) -> Result<Response> {
-    let LoginForm { email, password, totp } = &form;
-    let credentials = Credentials { email, password, totp: totp.as_ref() };
+    let LoginForm { email, password, totp, passkey } = &form;
+    let given = Given { totp: totp.as_ref(), passkey: passkey.as_ref() };
+    let credentials = Credentials { email, password, given };
     let signed_in = sign_in::sign_in(&hub, origin, credentials).await?;
     signed_in_answer(&hub, signed_in)
 }
@@ -223,9 +253,12 @@ async fn auth_session_update(
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct StepUpForm {
-    password: Password,
+    /// Not needed with a passkey.
+    password: Option<Password>,
     /// Where the account has one-time codes: that of the app, or a recovery code.
     totp: Option<OneTimeCode>,
+    /// The answer to what `POST /v1/auth/step-up/begin` asked.
+    passkey: Option<PasskeyAnswer>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -237,16 +270,23 @@ struct SteppedUp {
 
 /// Prove again that this session is mine
 ///
-/// What gives or takes power wants the password of the last ten minutes, and answers 403 `step_up_required` otherwise.
+/// What gives or takes power wants a proof of the last ten minutes, and answers 403 `step_up_required` otherwise. The proof
+/// is a passkey, or the password with a second factor where the account has one.
 #[utoipa::path(
     post, path = "/v1/auth/step-up", operation_id = "auth_step_up", tag = "auth", request_body = StepUpForm,
-    responses((status = 200, description = "Proved; repeat what was refused", body = SteppedUp))
+    responses(
+        (status = 200, description = "Proved; repeat what was refused", body = SteppedUp),
+        (status = 401, description = "`totp_required`: the account has a second factor", body = ErrorBody),
+        (status = 410, description = "The passkey answered before, or too late; begin again", body = ErrorBody),
+    )
 )]
 async fn auth_step_up(
     State(hub): State<App>,
     Oneself(person): Oneself,
     Json(form): Json<StepUpForm>,
 ) -> Result<Json<SteppedUp>> {
-    let verified_until = confirm::step_up(&hub, &person, &form.password, form.totp.as_ref()).await?;
+    let given = Given { totp: form.totp.as_ref(), passkey: form.passkey.as_ref() };
+    let proof = confirm::Proof { password: form.password.as_ref(), given };
+    let verified_until = confirm::step_up(&hub, &person, proof).await?;
     Ok(Json(SteppedUp { verified_until }))
 }

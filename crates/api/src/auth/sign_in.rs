@@ -5,10 +5,10 @@ use protocol::enroll::Token;
 use serde_json::{Value, json};
 
 use super::caller::Person;
-use super::code::OneTimeCode;
-use super::factors::Factor;
+use super::factors::{Factor, Given};
 use super::join::no_workspace;
 use super::model::{Email, Password, User};
+use super::passkeys::{self, PasskeyAnswer, Purpose};
 use super::session::{ABSOLUTE, PER_USER, Session, TOKEN_PREFIX};
 use super::throttle::Refusal;
 use super::{attempts, factors, store};
@@ -22,6 +22,8 @@ use crate::mail::{self, Notice, Recipient};
 use crate::secret::{TokenDigest, new_token};
 use crate::workspaces::{self, Workspace};
 
+const WRONG_PASSWORD: &str = "wrong password";
+
 /// Somebody who has just signed in.
 #[derive(Debug)]
 pub struct SignedIn {
@@ -30,7 +32,7 @@ pub struct SignedIn {
     pub(super) workspaces: Vec<Workspace>,
     pub(super) workspace_id: WorkspaceId,
     pub(super) rights: Rights,
-    /// The workspace requires one-time codes, and they do not have them.
+    /// The workspace requires a second factor, and they have none.
     pub(super) must_enroll: bool,
 }
 
@@ -39,11 +41,11 @@ pub struct SignedIn {
 pub(super) struct Credentials<'a> {
     pub(super) email: &'a Email,
     pub(super) password: &'a Password,
-    /// Where the account has one-time codes.
-    pub(super) totp: Option<&'a OneTimeCode>,
+    /// Where the account has a second factor.
+    pub(super) given: Given<'a>,
 }
 
-/// Signs in with e-mail and password, and a one-time code where the account has them.
+/// Signs in with e-mail and password, and a second factor where the account has one.
 pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, credentials: Credentials<'_>) -> Result<SignedIn> {
     let (user, factor) = check(hub, &origin, credentials).await?;
     let mut unit = hub.begin().await?;
@@ -52,9 +54,9 @@ pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, credentials: Crede
     Ok(signed_in)
 }
 
-/// The person whose credentials these are. Only whoever knows the password learns whether a code is missing or wrong.
+/// The person whose credentials these are. Only whoever knows the password learns whether something is missing besides.
 pub(super) async fn check(hub: &Hub, origin: &RequestOrigin, credentials: Credentials<'_>) -> Result<(User, Factor)> {
-    let Credentials { email, password, totp } = credentials;
+    let Credentials { email, password, given } = credentials;
     let key = email.key();
     let attempt = attempts::admit(hub, origin, &key).await?;
     let account = {
@@ -66,19 +68,37 @@ pub(super) async fn check(hub: &Hub, origin: &RequestOrigin, credentials: Creden
     let user = match account {
         Some(account) if right => account.user,
         account => {
-            record_failure(hub, origin.clone(), account.map(|account| account.user), "wrong password").await?;
+            record_failure(hub, origin.clone(), account.map(|account| account.user), WRONG_PASSWORD).await?;
             let message = "e-mail and password do not match an account";
             return Err(Error::new(ErrorCode::InvalidCredentials, message));
         }
     };
-    match factors::demand(hub, user.id, totp).await? {
-        Some(factor) => {
+    match factors::demand(hub, origin, user.id, Purpose::SecondFactor(user.id), given).await? {
+        Ok(factor) => {
             attempt.forgive(hub);
             Ok((user, factor))
         }
-        None => {
-            record_failure(hub, origin.clone(), Some(user), "wrong one-time code").await?;
-            let message = "the one-time code is wrong, or was used before; wait for the next one";
+        Err(wrong) => {
+            record_failure(hub, origin.clone(), Some(user), wrong.reason).await?;
+            Err(wrong.into_refusal())
+        }
+    }
+}
+
+/// Signs in with a passkey alone, which says whose it is: its device verified the person, so both factors are there.
+pub(super) async fn by_passkey(hub: &Hub, origin: RequestOrigin, answer: &PasskeyAnswer) -> Result<SignedIn> {
+    attempts::admit_address(hub, &origin).await?;
+    match passkeys::check(hub, Purpose::SignIn, answer).await? {
+        Ok((user, passkey)) => {
+            let mut unit = hub.begin().await?;
+            let details = Factor::Passkey(passkey).details();
+            let signed_in = open(hub, &mut unit, origin, user, None, details).await?;
+            unit.commit().await?;
+            Ok(signed_in)
+        }
+        Err(refused) => {
+            record_failure(hub, origin, refused.user, refused.reason).await?;
+            let message = "this passkey opens no account here; sign in in another way";
             Err(Error::new(ErrorCode::InvalidCredentials, message))
         }
     }
@@ -166,7 +186,8 @@ pub(super) async fn record_failure(
 ) -> Result<()> {
     tracing::warn!(client = origin.ip, known_account = user.is_some(), "sign-in failed");
     let Some(user) = user else {
-        return record_stranger(hub, origin, Outcome::Failed, "no such account").await;
+        let reason = if reason == WRONG_PASSWORD { "no such account" } else { reason };
+        return record_stranger(hub, origin, Outcome::Failed, reason).await;
     };
     let mut unit = hub.begin().await?;
     let workspaces = workspaces::of_user(&mut unit.conn(), user.id).await?;

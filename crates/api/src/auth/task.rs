@@ -32,6 +32,7 @@ pub async fn sweep(hub: &Hub) -> Result<u64> {
     let deleted = store::delete_expired_sessions(&mut unit.conn(), now, now.minus(IDLE)).await?;
     store::delete_expired_resets(&mut unit.conn(), now).await?;
     attempts::forget_old(hub, &mut unit.conn()).await?;
+    hub.auth.ceremonies.forget_old(now);
     unit.commit().await?;
     Ok(deleted)
 }

@@ -134,8 +134,34 @@ pub(super) fn disable_totp(command: DisableTotp) -> Result<(), Failure> {
         let disabled = auth::disable_totp(&hub, &email).await;
         close(hub).await?;
         match disabled? {
-            (user, true) => say(format_args!("one-time codes are off for {}; the password is enough now", user.email)),
+            (user, true) => say(format_args!("one-time codes are off for {}", user.email)),
             (user, false) => say(format_args!("{} had no one-time codes; nothing was changed", user.email)),
+        }
+    })
+}
+
+/// Whose passkeys are to be removed.
+#[derive(Debug, Args)]
+pub(super) struct RemovePasskeys {
+    /// The address that they sign in with
+    #[arg(value_name = "EMAIL")]
+    email: String,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) fn remove_passkeys(command: RemovePasskeys) -> Result<(), Failure> {
+    let RemovePasskeys { email, settings } = command;
+    let config = settings.load()?.config;
+    let email = Email::try_from(email).map_err(|problem| anyhow!("EMAIL {problem}"))?;
+    small_runtime()?.block_on(async {
+        let hub = open_beside(config).await?;
+        let removed = auth::remove_passkeys(&hub, &email).await;
+        close(hub).await?;
+        match removed? {
+            (user, 0) => say(format_args!("{} had no passkeys; nothing was changed", user.email)),
+            (user, 1) => say(format_args!("{} has no passkeys any more; there was 1", user.email)),
+            (user, count) => say(format_args!("{} has no passkeys any more; there were {count}", user.email)),
         }
     })
 }

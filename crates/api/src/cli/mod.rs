@@ -79,6 +79,8 @@ enum AdminCommand {
     ResetPassword(admin::ResetPassword),
     /// Turn off the one-time codes of somebody who lost their app and their recovery codes
     DisableTotp(admin::DisableTotp),
+    /// Remove the passkeys of somebody who lost the devices that keep them
+    RemovePasskeys(admin::RemovePasskeys),
     /// Put a new signing key in the place of the old one, which vouches for it; stop the hub first
     RotateKey(SettingFlags),
 }
@@ -114,6 +116,7 @@ pub fn run() -> ExitCode {
         Command::Admin { command: AdminCommand::CreateOwner(command) } => admin::create_owner(command),
         Command::Admin { command: AdminCommand::ResetPassword(command) } => admin::reset_password(command),
         Command::Admin { command: AdminCommand::DisableTotp(command) } => admin::disable_totp(command),
+        Command::Admin { command: AdminCommand::RemovePasskeys(command) } => admin::remove_passkeys(command),
         Command::Admin { command: AdminCommand::RotateKey(flags) } => admin::rotate_key(flags),
         Command::Admin { command: AdminCommand::SetPlan(command) } => plan::set_plan(command),
         Command::Audit { command: AuditCommand::Verify(command) } => audit::verify(*command),

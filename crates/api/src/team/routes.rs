@@ -15,7 +15,7 @@ use super::model::{CustomRole, Invite, InviteView, Member, MemberView, NewInvite
 use super::{members, roles as custom_roles};
 use crate::access::verbs::{MembersManage, MembersRead, RolesManage, WorkspaceClose};
 use crate::access::{Authorized, Node, NodeSet, RequestOrigin, Role, Workspace};
-use crate::auth::{self, OneTimeCode, Password, Person, PersonName, Proof};
+use crate::auth::{self, OneTimeCode, PasskeyAnswer, Password, Person, PersonName, Proof};
 use crate::error::Result;
 use crate::http::etag::{IfMatch, of_version};
 use crate::http::extract::{Json, Query};
@@ -321,6 +321,8 @@ struct AcceptForm {
     password: Password,
     /// Where the account has one-time codes: that of the app, or a recovery code.
     totp: Option<OneTimeCode>,
+    /// Where the account has passkeys: the answer to what 401 `totp_required` asked.
+    passkey: Option<PasskeyAnswer>,
     /// What a new account is called.
     name: Option<PersonName>,
 }
@@ -343,8 +345,8 @@ async fn invite_accept(
     origin: RequestOrigin,
     Json(form): Json<AcceptForm>,
 ) -> Result<Response> {
-    let AcceptForm { token, password, totp, name } = form;
-    let proof = Proof { password, totp, name };
+    let AcceptForm { token, password, totp, passkey, name } = form;
+    let proof = Proof { password, totp, passkey, name };
     let signed_in = invites::accept(&hub, origin, Acceptance { token, proof }).await?;
     auth::signed_in_answer(&hub, signed_in)
 }

@@ -93,7 +93,7 @@ async fn update(
         return Ok(before);
     }
     if require_totp && !before.require_totp {
-        demand_totp(&mut unit.conn(), actor.user_id()).await?;
+        demand_second_factor(&mut unit.conn(), actor.user_id()).await?;
     }
     if !store::update(&mut unit.conn(), &before, name, require_totp).await? {
         return Err(etag::stale());
@@ -102,16 +102,18 @@ async fn update(
     unit.audit(&actor, "workspace.update", subject, Outcome::Ok, Value::Object(details)).await?;
     let after = load(&mut unit.conn(), workspace.id).await?;
     unit.commit().await?;
-    // Streams of members who must turn one-time codes on end now.
+    // Streams of members who must get a second factor end now.
     hub.http.recheck_streams();
     Ok(after)
 }
 
 /// Whoever requires one-time codes of others must not lock themself out.
-async fn demand_totp(conn: &mut Conn<'_>, user: Option<UserId>) -> Result<()> {
+async fn demand_second_factor(conn: &mut Conn<'_>, user: Option<UserId>) -> Result<()> {
     match user {
-        Some(user) if auth::has_totp(conn, user).await? => Ok(()),
-        _ => Err(Error::conflict("turn one-time codes on for your own account first, then require them of others")),
+        Some(user) if auth::has_second_factor(conn, user).await? => Ok(()),
+        _ => Err(Error::conflict(
+            "turn one-time codes on for your own account or add a passkey first, then require a second factor of others",
+        )),
     }
 }
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::account::{self, SessionView};
+use crate::auth::account::{self, AccountView, SessionView};
 use crate::auth::caller::Oneself;
 use crate::auth::model::{Email, NewPassword, Password, PersonName, User};
 use crate::auth::session;
@@ -19,11 +19,20 @@ use crate::hub::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(account_update))
+        .routes(routes!(account_get, account_update))
         .routes(routes!(account_email_change))
         .routes(routes!(account_password_change))
         .routes(routes!(account_sessions_list, account_sessions_revoke_others))
         .routes(routes!(account_sessions_revoke))
+}
+
+/// My account
+#[utoipa::path(
+    get, path = "/v1/account", operation_id = "account_get", tag = "account",
+    responses((status = 200, description = "The person, and how they sign in", body = AccountView))
+)]
+async fn account_get(State(hub): State<App>, Oneself(person): Oneself) -> Result<Json<AccountView>> {
+    Ok(Json(account::view(&hub, &person).await?))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

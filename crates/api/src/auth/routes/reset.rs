@@ -9,7 +9,9 @@ use utoipa_axum::routes;
 
 use crate::access::RequestOrigin;
 use crate::auth::code::OneTimeCode;
+use crate::auth::factors::Given;
 use crate::auth::model::{Email, NewPassword};
+use crate::auth::passkeys::PasskeyAnswer;
 use crate::auth::reset_link;
 use crate::error::Result;
 use crate::http::ErrorBody;
@@ -56,6 +58,8 @@ struct PasswordResetCompletion {
     password: NewPassword,
     /// Where the account has one-time codes: that of the app, or a recovery code.
     totp: Option<OneTimeCode>,
+    /// Where the account has passkeys: the answer to what 401 `totp_required` asked.
+    passkey: Option<PasskeyAnswer>,
 }
 
 /// Choose another password with a link that was mailed
@@ -67,7 +71,7 @@ struct PasswordResetCompletion {
     security(()), request_body = PasswordResetCompletion,
     responses(
         (status = 200, description = "The account has the new password", body = Done),
-        (status = 401, description = "A one-time code is missing or wrong", body = ErrorBody),
+        (status = 401, description = "A second factor is missing or wrong", body = ErrorBody),
         (status = 410, description = "The link was used or has expired", body = ErrorBody),
     )
 )]
@@ -76,7 +80,8 @@ async fn complete(
     origin: RequestOrigin,
     Json(form): Json<PasswordResetCompletion>,
 ) -> Result<Json<Done>> {
-    let PasswordResetCompletion { token, password, totp } = &form;
-    reset_link::complete(&hub, &origin, token.reveal(), password, totp.as_ref()).await?;
+    let PasswordResetCompletion { token, password, totp, passkey } = &form;
+    let given = Given { totp: totp.as_ref(), passkey: passkey.as_ref() };
+    reset_link::complete(&hub, &origin, token.reveal(), password, given).await?;
     Ok(Json(Done {}))
 }

@@ -10,8 +10,9 @@ use utoipa_axum::routes;
 
 use crate::auth::caller::{Oneself, Person};
 use crate::auth::code::OneTimeCode;
-use crate::auth::factors::{self, RecoveryCodesView, StartedView, StateView};
+use crate::auth::factors::{self, Given, RecoveryCodesView, StartedView, StateView};
 use crate::auth::model::Password;
+use crate::auth::passkeys::PasskeyAnswer;
 use crate::error::Result;
 use crate::http::Unrepeatable;
 use crate::http::extract::Json;
@@ -87,21 +88,29 @@ async fn totp_confirm(
 struct ProofForm {
     password: Password,
     /// That of the app; to turn one-time codes off, a recovery code as well.
-    totp: OneTimeCode,
+    totp: Option<OneTimeCode>,
+    /// In its place: the answer to what `POST /v1/auth/step-up/begin` asked.
+    passkey: Option<PasskeyAnswer>,
+}
+
+impl ProofForm {
+    const fn given(&self) -> Given<'_> {
+        Given { totp: self.totp.as_ref(), passkey: self.passkey.as_ref() }
+    }
 }
 
 /// Turn one-time codes off
 #[utoipa::path(
     delete, path = "/v1/account/totp", operation_id = "account_totp_disable", tag = "account",
     request_body = ProofForm,
-    responses((status = 204, description = "They are off, and the recovery codes are worth nothing"))
+    responses((status = 204, description = "They are off; without a passkey, the recovery codes are worth nothing"))
 )]
 async fn totp_disable(
     State(hub): State<App>,
     Oneself(person): Oneself,
     Json(form): Json<ProofForm>,
 ) -> Result<StatusCode> {
-    factors::disable(&hub, &person, &form.password, &form.totp).await?;
+    factors::disable(&hub, &person, &form.password, form.given()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -118,6 +127,6 @@ async fn totp_recovery_codes(
     Oneself(person): Oneself,
     Json(form): Json<ProofForm>,
 ) -> Result<(Extension<Unrepeatable>, Json<RecoveryCodesView>)> {
-    let recovery_codes = factors::renew_recovery_codes(&hub, &person, &form.password, &form.totp).await?;
+    let recovery_codes = factors::renew_recovery_codes(&hub, &person, &form.password, form.given()).await?;
     Ok((unrepeatable(&person), Json(recovery_codes)))
 }

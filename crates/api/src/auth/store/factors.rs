@@ -79,9 +79,9 @@ pub(in crate::auth) async fn use_step(
     Ok(changed > 0)
 }
 
+/// Recovery codes stay, which passkeys need as well.
 pub(in crate::auth) async fn delete_totp(conn: &mut Conn<'_>, user: UserId) -> Result<bool, DbError> {
     let deleted = conn.query(sql!("delete from totp where user_id = $1")).bind(user.to_string()).execute().await?;
-    delete_recovery_codes(conn, user).await?;
     Ok(deleted > 0)
 }
 
@@ -100,6 +100,19 @@ pub(in crate::auth) async fn insert_recovery_code(
         .bind(digest)
         .execute()
         .await?;
+    Ok(())
+}
+
+/// Recovery codes stand in for a second factor: without one they are worth nothing.
+pub(in crate::auth) async fn delete_spare_recovery_codes(conn: &mut Conn<'_>, user: UserId) -> Result<(), DbError> {
+    conn.query(sql!(
+        "delete from recovery_codes where user_id = $1
+            and not exists (select 1 from totp t where t.user_id = $1 and t.enabled_at is not null)
+            and not exists (select 1 from passkeys p where p.user_id = $1)"
+    ))
+    .bind(user.to_string())
+    .execute()
+    .await?;
     Ok(())
 }
 
@@ -127,7 +140,7 @@ pub(in crate::auth) async fn count_recovery_codes(conn: &mut Conn<'_>, user: Use
     Ok(count)
 }
 
-/// Whether a workspace requires one-time codes of somebody who does not have them.
+/// Whether a workspace requires a second factor of somebody who has none.
 pub(in crate::auth) async fn must_enroll(
     conn: &mut Conn<'_>,
     workspace: WorkspaceId,
@@ -136,9 +149,23 @@ pub(in crate::auth) async fn must_enroll(
     let (count,): (i64,) = conn
         .query(sql!(
             "select count(*) from workspaces w where w.id = $1 and w.require_totp
-                and not exists (select 1 from totp t where t.user_id = $2 and t.enabled_at is not null)"
+                and not exists (select 1 from totp t where t.user_id = $2 and t.enabled_at is not null)
+                and not exists (select 1 from passkeys p where p.user_id = $2)"
         ))
         .bind(workspace.to_string())
+        .bind(user.to_string())
+        .fetch_one()
+        .await?;
+    Ok(count > 0)
+}
+
+/// Whether some workspace of theirs requires a second factor of somebody.
+pub(in crate::auth) async fn is_required(conn: &mut Conn<'_>, user: UserId) -> Result<bool, DbError> {
+    let (count,): (i64,) = conn
+        .query(sql!(
+            "select count(*) from members m join workspaces w on w.id = m.workspace_id
+             where m.user_id = $1 and w.require_totp"
+        ))
         .bind(user.to_string())
         .fetch_one()
         .await?;

@@ -2,10 +2,12 @@
 
 mod attempts;
 mod factors;
+mod passkeys;
 mod resets;
 
 pub(super) use attempts::*;
 pub(super) use factors::*;
+pub(super) use passkeys::*;
 pub(super) use resets::*;
 
 use protocol::{UserId, WorkspaceId};

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::support::{App as AuthenticatorApp, next_minute};
 use super::{OneTimeCode, attempts, login, sweep};
 use crate::access::RequestOrigin;
+use crate::auth::factors::Given;
 use crate::auth::model::{Email, Password};
 use crate::auth::sign_in::{self, Credentials};
 use crate::error::ErrorCode;
@@ -25,7 +26,8 @@ async fn attempt_with(hub: &App, ip: &str, password: &str, code: Option<String>)
     let origin = RequestOrigin { ip: ip.to_owned(), ..RequestOrigin::default() };
     let email = Email::try_from(OWNER_EMAIL.to_owned()).unwrap();
     let password = Password::try_from(password.to_owned()).unwrap();
-    let credentials = Credentials { email: &email, password: &password, totp: code.as_ref() };
+    let credentials =
+        Credentials { email: &email, password: &password, given: Given { totp: code.as_ref(), passkey: None } };
     sign_in::sign_in(hub, origin, credentials).await.map(drop).map_err(|error| error.code())
 }
 
@@ -176,7 +178,7 @@ async fn ten_thousand_sign_ins_start_a_handful_of_hashes() {
             let origin = RequestOrigin { ip: format!("2001:db8:{n:x}::1"), ..RequestOrigin::default() };
             let email = Email::try_from(format!("nobody{n}@example.org")).unwrap();
             let password = Password::try_from("a wrong guess".to_owned()).unwrap();
-            let credentials = Credentials { email: &email, password: &password, totp: None };
+            let credentials = Credentials { email: &email, password: &password, given: Given::default() };
             sign_in::sign_in(&app, origin, credentials).await.unwrap_err().code()
         }
     });

@@ -1,7 +1,9 @@
 //! Promises of setup, sign-in and sessions, through the API on each engine.
 
 mod account;
+mod device;
 mod guessing;
+mod passkeys;
 mod reset;
 mod step_up;
 mod support;
