@@ -49,6 +49,8 @@ async fn send(hub: &Hub, origin: &RequestOrigin, email: &Email) -> Result<()> {
     let mut unit = hub.begin().await?;
     let Some(account) = store::account_by_email(&mut unit.conn(), email.key()).await? else { return Ok(()) };
     let user = account.user;
+    // Of many requests at once each sees the links of those before.
+    store::lock_user(&mut unit.conn(), user.id).await?;
     if store::count_resets(&mut unit.conn(), user.id, now).await? >= AT_ONCE {
         return Ok(());
     }

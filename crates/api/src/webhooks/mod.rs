@@ -30,7 +30,7 @@ use crate::mail::{self, Notice};
 use crate::outbound::Target;
 use crate::secret::Secret;
 use crate::workspaces;
-use model::{NewWebhook, Patch, SigningSecret, Webhook, WebhookMade, WebhookView, reach};
+use model::{Events, NewWebhook, Patch, SigningSecret, Webhook, WebhookMade, WebhookView, reach};
 
 /// Webhooks of one workspace.
 const MAX: i64 = 20;
@@ -60,7 +60,7 @@ pub async fn tell(
 ) -> Result<()> {
     let listeners = store::listeners(&mut unit.conn(), actor.workspace_id).await?;
     let mut body = None;
-    for listener in listeners.into_iter().filter(|listener| listener.events.hold(action)) {
+    for listener in listeners.into_iter().filter(|listener| Events::hold(&listener.events, action)) {
         if !deliveries::has_room(&mut unit.conn(), listener.id).await? {
             store::count_missed(&mut unit.conn(), listener.id).await?;
             continue;

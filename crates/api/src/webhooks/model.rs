@@ -108,9 +108,9 @@ impl TryFrom<String> for WebhookName {
 pub(super) struct Events(Vec<String>);
 
 impl Events {
-    /// Whether an action is among them.
-    pub(super) fn hold(&self, action: &str) -> bool {
-        self.0.iter().any(|pattern| match pattern.strip_suffix('*') {
+    /// Whether an action is among patterns that were taken once, whatever is taken today.
+    pub(super) fn hold(patterns: &[String], action: &str) -> bool {
+        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(start) => action.starts_with(start),
             None => action == pattern,
         })
@@ -286,7 +286,7 @@ mod tests {
             ("auth.login", "auth.login_failed", false),
             ("api_key.create", "api_key.create", true),
         ] {
-            assert_eq!(events(&[pattern]).unwrap().hold(action), holds, "{pattern} {action}");
+            assert_eq!(Events::hold(&events(&[pattern]).unwrap().0, action), holds, "{pattern} {action}");
         }
         let long = format!("a.{}", "b".repeat(80));
         for bad in ["", "member", "member.", ".join", "*.join", "mem*", "member.j*", "a.b.c", "A.b", "a.b\r\n", &long] {

@@ -2,7 +2,7 @@
 
 use protocol::WorkspaceId;
 
-use super::model::{Events, LastDelivery, Webhook, WebhookName};
+use super::model::{LastDelivery, Webhook, WebhookName};
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
 use crate::ids::WebhookId;
@@ -83,7 +83,8 @@ pub(super) struct Listener {
     pub(super) id: WebhookId,
     pub(super) name: WebhookName,
     pub(super) url: String,
-    pub(super) events: JsonText<Events>,
+    /// Not checked again: a change must not fail because of whom it is told to.
+    pub(super) events: JsonText<Vec<String>>,
 }
 
 /// Those of a workspace that are called.

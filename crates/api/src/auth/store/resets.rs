@@ -27,6 +27,12 @@ pub(in crate::auth) async fn insert_reset(
     Ok(())
 }
 
+/// Keeps others from an account until the transaction ends.
+pub(in crate::auth) async fn lock_user(conn: &mut Conn<'_>, id: UserId) -> Result<(), DbError> {
+    conn.query(sql!("update users set name = name where id = $1")).bind(id.to_string()).execute().await?;
+    Ok(())
+}
+
 /// How many links to an account still work.
 pub(in crate::auth) async fn count_resets(conn: &mut Conn<'_>, user: UserId, now: Timestamp) -> Result<i64, DbError> {
     let (count,) = conn
