@@ -12,7 +12,7 @@ import { isReal, mockWorld, realWorld } from '../world.mjs';
 const LINES = 100_000;
 const HEAP_LIMIT_BYTES = 160 * 1024 * 1024;
 
-test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000 }, async (t) => {
+test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 480_000 }, async (t) => {
   const world = isReal ? await realWorld() : await mockWorld();
   const browser = await launch();
   const page = await openPage(browser, { viewport: { width: 1440, height: 1000 } });
@@ -75,7 +75,7 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
     await page.waitForURL('**/sign-in?*');
     await page.getByLabel('E-mail').fill(world.email);
     await page.getByLabel('Password').fill(`${world.password}-not`);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByText('E-mail or password is wrong.').waitFor();
     await page.getByLabel('Password').fill(world.password);
     await page.keyboard.press('Enter');
@@ -208,7 +208,7 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
   if (isReal) {
     // Here, because the steps about people sign in as well: one address may try ten times a minute.
     await factorSteps({ step, page, browser, world });
-    await step('every_page_of_the_real_hub_is_accessible_and_fits_in_every_look', { timeout: 150_000 }, async () => {
+    await step('every_page_of_the_real_hub_is_accessible_and_fits_in_every_look', { timeout: 240_000 }, async () => {
       const storageState = await page.context().storageState();
       const server = await serverUrl(page, world, world.enroll ? name : '');
       const { data: jobs } = await (await page.request.get(`${world.url}/v1/jobs?limit=3`)).json();
@@ -225,6 +225,10 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 300_000
         team: `${world.url}/team`,
         audit: `${world.url}/audit`,
         account: `${world.url}/account`,
+        settings: `${world.url}/settings`,
+        webhooks: `${world.url}/settings/webhooks`,
+        deliveries: `${world.url}/settings/deliveries`,
+        hub: `${world.url}/settings/hub`,
       };
       const findings = [];
       for (const look of Object.keys(looks)) {
