@@ -247,7 +247,7 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 480_000
     });
   }
 
-  // The suite `sign-in` does this for the mock. Here, because all those pages took longer than a minute: the ten tries of
+  // The suite `passkeys` does this for the mock. Here, because all those pages took longer than a minute: the ten tries of
   // this address are there again.
   if (isReal && (await hasPasskeys(page, world))) await passkeySteps({ step, page, browser, world });
 
