@@ -42,14 +42,14 @@ export async function factorSteps({ step, page, browser, world }) {
     await elsewhere.goto(`${world.url}/sign-in`);
     await elsewhere.getByLabel('E-mail').fill(world.email);
     await elsewhere.getByLabel('Password').fill(world.password);
-    await elsewhere.getByRole('button', { name: 'Sign in' }).click();
+    await elsewhere.getByRole('button', { name: 'Sign in', exact: true }).click();
     const code = elsewhere.getByLabel('One-time code');
     await code.fill('000000');
     await shoot(elsewhere, 'sign-in-code');
-    await elsewhere.getByRole('button', { name: 'Sign in' }).click();
+    await elsewhere.getByRole('button', { name: 'Sign in', exact: true }).click();
     await elsewhere.getByText('E-mail, password or code is wrong.').waitFor();
     await code.fill(recovery[0]);
-    await elsewhere.getByRole('button', { name: 'Sign in' }).click();
+    await elsewhere.getByRole('button', { name: 'Sign in', exact: true }).click();
     await elsewhere.getByRole('navigation', { name: 'Main' }).waitFor();
     await page.reload();
     await page.getByText('9 recovery codes left').waitFor();

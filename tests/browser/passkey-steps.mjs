@@ -1,5 +1,5 @@
 // Passkeys, on whatever hub has a name: added, signing in alone, a second factor, copied, removed. Chromium pretends to
-// have the authenticators. Part of the suites `path` (real hub, whose signatures are checked) and `sign-in` (mock).
+// have the authenticators. Part of the suites `path` (real hub, whose signatures are checked) and `passkeys` (mock).
 import assert from 'node:assert/strict';
 import { openPage, shoot, until } from './harness.mjs';
 import { inspect } from './inspect.mjs';

@@ -75,7 +75,7 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 1_200_0
     await page.waitForURL('**/sign-in?*');
     await page.getByLabel('E-mail').fill(world.email);
     await page.getByLabel('Password').fill(`${world.password}-not`);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByText('E-mail or password is wrong.').waitFor();
     await page.getByLabel('Password').fill(world.password);
     await page.keyboard.press('Enter');
@@ -225,6 +225,10 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 1_200_0
         team: `${world.url}/team`,
         audit: `${world.url}/audit`,
         account: `${world.url}/account`,
+        settings: `${world.url}/settings`,
+        webhooks: `${world.url}/settings/webhooks`,
+        deliveries: `${world.url}/settings/deliveries`,
+        hub: `${world.url}/settings/hub`,
       };
       const findings = [];
       for (const look of Object.keys(looks)) {
@@ -243,7 +247,7 @@ test(`user path against the ${isReal ? 'real hub' : 'mock'}`, { timeout: 1_200_0
     });
   }
 
-  // The suite `sign-in` does this for the mock. Here, because all those pages took longer than a minute: the ten tries of
+  // The suite `passkeys` does this for the mock. Here, because all those pages took longer than a minute: the ten tries of
   // this address are there again.
   if (isReal && (await hasPasskeys(page, world))) await passkeySteps({ step, page, browser, world });
 

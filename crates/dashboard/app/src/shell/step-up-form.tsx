@@ -103,7 +103,8 @@ function ByPasskey({ onShown, isOnly }: { onShown: () => void; isOnly: boolean }
 
 /** Leaves the page: what waits for the answer is given up, and said to be. */
 function ByProvider({ providers }: { providers: readonly { id: string; name: string }[] }) {
-  const here = useRouterState({ select: (state) => state.location.href });
+  // Without what is behind the #: the hub writes there what went wrong.
+  const here = useRouterState({ select: ({ location }) => location.pathname + location.searchStr });
   return (
     <>
       {providers.map(({ id, name }) => (

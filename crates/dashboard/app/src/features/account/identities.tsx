@@ -15,17 +15,17 @@ import { toast } from '@/kit/toast';
 import { methodsQuery } from '@/shell/account';
 import '@/i18n/lazy/factors';
 
-/** Accounts elsewhere that sign this person in; nothing where the hub knows no providers. */
+/** Accounts elsewhere that sign this person in; nothing where there are none and the hub knows no providers. */
 export function Identities() {
   const providers = useQuery(methodsQuery).data?.providers ?? [];
   const list = useQuery({
     queryKey: keys.identities(),
     queryFn: async ({ signal }): Promise<Identity[]> =>
       (await unwrap(api.GET('/v1/account/identities', { signal }))).data,
-    enabled: providers.length > 0,
   });
-  if (providers.length === 0) return null;
   const linked = list.data ?? [];
+  // One of a provider that is not in the settings any more can still be taken back.
+  if (providers.length === 0 && linked.length === 0) return null;
   const open = list.isSuccess
     ? providers.filter(({ id }) => !linked.some((one) => one.provider.id === id))
     : [];

@@ -11,6 +11,7 @@ import { Button } from '@/kit/button';
 import { Code } from '@/kit/code-block';
 import { cx } from '@/kit/cx';
 import { shortId } from '@/kit/format';
+import { useIsNarrow } from '@/kit/narrow';
 import { Facts, Panel } from '@/kit/page';
 import { Empty, ErrorState, LoadingRows, NoPermission } from '@/kit/states';
 import { Badge } from '@/kit/status';
@@ -69,7 +70,7 @@ export function AuditTable({
                 <Th className="w-28">{t('audit.column.when')}</Th>
                 <Th className="hidden w-44 md:table-cell">{t('audit.column.who')}</Th>
                 <Th>{t('audit.column.what')}</Th>
-                <Th className="hidden w-56 sm:table-cell">{t('audit.column.on_what')}</Th>
+                <Th className="hidden w-56 md:table-cell">{t('audit.column.on_what')}</Th>
                 <Th className="w-20">{t('audit.column.result')}</Th>
               </tr>
             </thead>
@@ -110,6 +111,8 @@ function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
   const words = wordsOf(entry);
   const meaning = words?.what ?? meaningOf(entry.action);
   const [redacting, setRedacting] = useState(false);
+  // Columns that are not shown must not be spanned: they would take room from the others.
+  const isNarrow = useIsNarrow();
   const mayRedact = useMay('audit.redact', WORKSPACE) && !entry.redacted_at;
   const actorName = entry.actor.name || (entry.actor.id ? shortId(entry.actor.id) : t('audit.nobody'));
   return (
@@ -156,7 +159,7 @@ function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
             {entry.redacted_at && <Badge tone="idle">{t('audit.redacted')}</Badge>}
           </button>
         </Td>
-        <Td className="hidden truncate text-fg-2 sm:table-cell">
+        <Td className="hidden truncate text-fg-2 md:table-cell">
           <SubjectLink subject={entry.subject} />
           {entry.server_id && entry.subject.type !== 'server' && !ofOneServer && (
             <>
@@ -173,7 +176,7 @@ function EntryRows({ entry, ofOneServer, onActor, onAction }: EntryRowsProps) {
       </tr>
       {isOpen && (
         <tr>
-          <td colSpan={5} className="border-b bg-bg p-0">
+          <td colSpan={isNarrow ? 3 : 5} className="border-b bg-bg p-0">
             <EntryFacts entry={entry} actorName={actorName} />
             {(onAction || mayRedact) && (
               <div className="flex flex-wrap gap-2 px-4 pb-3">
