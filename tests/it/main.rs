@@ -16,6 +16,7 @@ mod installer;
 mod job_logs;
 mod limits;
 mod main_path;
+mod oidc;
 mod secrets;
 mod survive_agent_kill;
 mod survive_hub_kill;

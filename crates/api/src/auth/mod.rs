@@ -8,6 +8,7 @@ mod confirm;
 mod factors;
 mod join;
 mod model;
+mod oidc;
 mod passkeys;
 mod password;
 mod reset;
@@ -48,6 +49,8 @@ pub(crate) fn totp_code_at(secret: &str, at: crate::clock::Timestamp) -> String 
 pub struct State {
     hashing: password::Hashing,
     throttle: throttle::Throttle,
+    /// What identity providers say of themselves.
+    providers: oidc::Providers,
     /// What devices were asked and have not answered yet.
     ceremonies: passkeys::Ceremonies,
     /// Set once the throttle knows what it knew before the hub was started.

@@ -62,7 +62,7 @@ pub(super) async fn check(hub: &Hub, origin: &RequestOrigin, credentials: Creden
         let mut database = hub.db.read().await?;
         store::account_by_email(&mut database.conn(), key).await?
     };
-    let hash = account.as_ref().map(|account| account.password_hash.clone());
+    let hash = account.as_ref().and_then(store::Account::hash);
     let right = hub.auth.hashing.matches(hash, password).await?;
     let user = match account {
         Some(account) if right => account.user,
@@ -172,7 +172,13 @@ pub(super) fn subject(id: SessionId) -> Subject {
     Subject::new("session", &id, "")
 }
 
-async fn record_failure(hub: &Hub, origin: RequestOrigin, user: Option<User>, reason: &'static str) -> Result<()> {
+/// Records that somebody did not get in.
+pub(super) async fn record_failure(
+    hub: &Hub,
+    origin: RequestOrigin,
+    user: Option<User>,
+    reason: &'static str,
+) -> Result<()> {
     tracing::warn!(client = origin.ip, known_account = user.is_some(), "sign-in failed");
     let Some(user) = user else {
         let reason = if reason == WRONG_PASSWORD { "no such account" } else { reason };

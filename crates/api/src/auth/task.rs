@@ -32,6 +32,9 @@ pub async fn sweep(hub: &Hub) -> Result<u64> {
     let deleted = store::delete_expired_sessions(&mut unit.conn(), now, now.minus(IDLE)).await?;
     attempts::forget_old(hub, &mut unit.conn()).await?;
     hub.auth.ceremonies.forget_old(now);
+    for provider in &hub.config.oidc {
+        store::set_both_factors(&mut unit.conn(), provider.issuer.clone(), provider.both_factors).await?;
+    }
     unit.commit().await?;
     Ok(deleted)
 }

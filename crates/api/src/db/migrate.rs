@@ -66,6 +66,7 @@ pub const MIGRATIONS: &[Step] = steps! {
     15 both "0015_audit_more",
     16 both "0016_plans",
     19 both "0019_passkeys",
+    20 both "0020_identities",
     101 each "0101_samples",
     102 each "0102_job_log",
 };

@@ -116,6 +116,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who I am at identity providers, oldest first */
+        get: operations["account_identities_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/identities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Sign in through this provider no more
+         * @description 409 when there is no other way in.
+         */
+        delete: operations["account_identities_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/identities/{provider}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in to my account through a provider as well
+         * @description The browser goes to `location` and comes back to `/account`; what went wrong stands there after `#error=`.
+         */
+        post: operations["account_identities_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/account/operator-keys": {
         parameters: {
             query?: never;
@@ -574,6 +631,68 @@ export interface paths {
         };
         /** How people can sign in to this hub */
         get: operations["auth_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oidc/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finish signing in through a provider, with my second factor
+         * @description Without one the answer is 401 `totp_required`, which says which there are.
+         */
+        post: operations["auth_oidc_complete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oidc/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from an identity provider
+         * @description For a browser that the provider sends here. The answer is a page that goes on: signed in, or to `/sign-in#error=…`
+         *     with `oidc_denied`, `oidc_failed`, `oidc_expired`, `oidc_unknown_account`, `oidc_address_taken`,
+         *     `oidc_identity_taken` or `oidc_second_factor`, after which `POST /v1/auth/oidc/complete` is next.
+         */
+        get: operations["auth_oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oidc/{provider}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Go to an identity provider
+         * @description For a browser, not for a program: the answer sends it there, and remembers in a cookie that it went.
+         */
+        get: operations["auth_oidc_start"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1742,6 +1861,10 @@ export interface components {
             permissions: components["schemas"]["NodeSet"];
             role: components["schemas"]["BuiltInRole"];
         };
+        CompleteForm: {
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
+            totp?: components["schemas"]["OneTimeCode"] | null;
+        };
         ConfirmForm: {
             /** @description What the app shows. */
             code: components["schemas"]["OneTimeCode"];
@@ -1776,8 +1899,7 @@ export interface components {
         EmailForm: {
             /** @description The new address, in plain letters. */
             email: components["schemas"]["Email"];
-            /** @description As it is now. */
-            password: components["schemas"]["Password"];
+            password?: components["schemas"]["Password"] | null;
         };
         /** @description Every error of the API. */
         ErrorBody: {
@@ -1855,6 +1977,8 @@ export interface components {
             scope: components["schemas"]["Scope"];
             /** @description Name of the project or server; null for the workspace. */
             scope_name: string | null;
+            /** @description `oidc/…` for what a group of that identity provider gives, and takes at the next sign-in; null: somebody granted it. */
+            source: string | null;
         };
         /** @description What is granted, and where, as it is asked for. */
         GrantForm: {
@@ -1925,6 +2049,27 @@ export interface components {
             os: string;
             /** @description Operating system version, e.g. `12`. */
             os_version: string;
+        };
+        /** @description Somebody as a provider knows them. */
+        Identity: {
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            last_used_at: components["schemas"]["Timestamp"];
+            provider: components["schemas"]["IdentityProvider"];
+            /** @description An address or a name, as the provider wrote it. */
+            subject_hint: string;
+        };
+        IdentityLink: {
+            /** @description Where the browser has to go. */
+            location: string;
+        };
+        IdentityLinkStart: Record<string, never>;
+        /** @description An identity provider. */
+        IdentityProvider: {
+            id: string;
+            /** @description What its button says; its id when it is not in the settings any more. */
+            name: string;
         };
         /** @description An install token, without the token itself. */
         InstallToken: {
@@ -2729,6 +2874,20 @@ export interface components {
             next_cursor: components["schemas"]["Cursor"] | null;
         };
         /** @description One page of a list. */
+        Page_Identity: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                /** Format: uuid */
+                id: string;
+                last_used_at: components["schemas"]["Timestamp"];
+                provider: components["schemas"]["IdentityProvider"];
+                /** @description An address or a name, as the provider wrote it. */
+                subject_hint: string;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
         Page_InstallToken: {
             /** @description The items. */
             data: {
@@ -3036,7 +3195,7 @@ export interface components {
          */
         Password: string;
         PasswordForm: {
-            current_password: components["schemas"]["Password"];
+            current_password?: components["schemas"]["Password"] | null;
             new_password: components["schemas"]["NewPassword"];
         };
         Permission: {
@@ -3166,7 +3325,7 @@ export interface components {
         ProjectName: string;
         ProofForm: {
             passkey?: components["schemas"]["PasskeyAnswer"] | null;
-            password: components["schemas"]["Password"];
+            password?: components["schemas"]["Password"] | null;
             totp?: components["schemas"]["OneTimeCode"] | null;
         };
         /** @description What the hub needs to work. */
@@ -3391,6 +3550,8 @@ export interface components {
             passkeys: boolean;
             /** @description With e-mail and password: always. */
             password: boolean;
+            /** @description Through these identity providers: the browser goes to `/v1/auth/oidc/{id}/start`. */
+            providers: components["schemas"]["IdentityProvider"][];
         };
         /** @description Somebody signed in, and what they may do. */
         SignedIn: {
@@ -3425,7 +3586,7 @@ export interface components {
             step_s: number;
         };
         StartForm: {
-            password: components["schemas"]["Password"];
+            password?: components["schemas"]["Password"] | null;
         };
         StepUpForm: {
             passkey?: components["schemas"]["PasskeyAnswer"] | null;
@@ -3528,8 +3689,7 @@ export interface components {
             since: components["schemas"]["Timestamp"] | null;
         };
         TransferForm: {
-            /** @description Of whoever hands it on. */
-            password: components["schemas"]["Password"];
+            password?: components["schemas"]["Password"] | null;
             /**
              * Format: uuid
              * @description The member who will own the workspace.
@@ -3805,6 +3965,158 @@ export interface operations {
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];
+        };
+    };
+    account_identities_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them; they are few */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Identity"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_identities_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The identity */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is none of mine */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is the only way in */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_identities_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The provider */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityLinkStart"];
+            };
+        };
+        responses: {
+            /** @description Where to go; the answer remembers it in a cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityLink"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No more fit */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            /** @description The provider cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     operator_keys_list: {
@@ -4940,6 +5252,149 @@ export interface operations {
                 };
             };
             400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_oidc_complete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompleteForm"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the answer sets the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["Error"];
+            /** @description The second factor is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description It took too long; begin again at the provider */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_oidc_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The provider */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page that goes on; it may set the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            /** @description There is no such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_oidc_start: {
+        parameters: {
+            query?: {
+                /** @description Where to go afterwards: a path of the dashboard. */
+                return_to?: string;
+                /** @description Prove again that this session is mine: the provider asks, however recently it did. */
+                step_up?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The provider, as `/v1/auth/methods` calls it */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page that goes back to the dashboard and says there what is wrong */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description To the provider */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            /** @description There is no session to prove anything of */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             421: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
