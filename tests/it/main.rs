@@ -18,6 +18,7 @@ mod job_logs;
 mod limits;
 mod mail;
 mod main_path;
+mod oidc;
 mod secrets;
 mod survive_agent_kill;
 mod survive_hub_kill;

@@ -37,6 +37,10 @@ protocol::id! {
     PasskeyId
 }
 protocol::id! {
+    /// Somebody as an identity provider knows them.
+    IdentityId
+}
+protocol::id! {
     /// What a device is asked and has not answered yet. No secret: only the right device answers.
     CeremonyId
 }
@@ -140,6 +144,7 @@ makers! {
     session: SessionId,
     passkey: PasskeyId,
     ceremony: CeremonyId,
+    identity: IdentityId,
     install_token: InstallTokenId,
     webhook: WebhookId,
     delivery: DeliveryId,

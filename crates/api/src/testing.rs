@@ -101,6 +101,7 @@ impl TestHub {
             mail: None,
             trusted_ca_file: None,
             retention: Retention::default(),
+            oidc: Vec::new(),
         };
         change(&mut config);
         let keys = Keys::from_pkcs8(&Keys::generate_pkcs8(random.as_ref())).expect("a key that was just made");

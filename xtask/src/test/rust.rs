@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::{Parts, Run};
 use crate::service::Postgres;
 use crate::tally::Tally;
-use crate::{agent_build, digest, paths, proc, python, stage, vps_root};
+use crate::{agent_build, digest, paths, proc, python, stage, vps_root, web};
 
 /// The agent that the tests use: the one that is shipped, where it may be built.
 pub(super) fn agent(run: &mut Run, parts: Parts) -> Result<PathBuf> {
@@ -46,6 +46,14 @@ pub(super) fn tests(run: &mut Run, parts: Parts, agent: &Path) -> Result<()> {
     if parts.mail {
         run.check("aiosmtpd", || {
             environment.push(("ROADSTEAD_TEST_MAIL_PYTHON", python::with_mail_server()?));
+            Ok(())
+        })?;
+    }
+    if parts.identity_provider {
+        run.check("identity provider", || {
+            let dir = paths::root().join("tests/oidc");
+            web::install_packages(&dir)?;
+            environment.push(("ROADSTEAD_TEST_OIDC_PROVIDER", dir.join("provider.mjs")));
             Ok(())
         })?;
     }

@@ -27,7 +27,10 @@ pub(super) async fn held(conn: &mut Conn<'_>, workspace: WorkspaceId, user: User
              where g.workspace_id = $1 and g.user_id = $2
                    and (not w.require_totp
                         or exists (select 1 from totp t where t.user_id = g.user_id and t.enabled_at is not null)
-                        or exists (select 1 from passkeys p where p.user_id = g.user_id))
+                        or exists (select 1 from passkeys p where p.user_id = g.user_id)
+                        or (exists (select 1 from identities i join users u on u.id = i.user_id
+                                    where i.user_id = g.user_id and i.both_factors and u.password_hash = '')
+                            and not exists (select 1 from identities o where o.user_id = g.user_id and not o.both_factors)))
              order by g.id"
         ))
         .bind(workspace.to_string())

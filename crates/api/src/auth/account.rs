@@ -39,7 +39,9 @@ pub(super) struct AccountView {
 pub(super) async fn view(hub: &Hub, person: &Person) -> Result<AccountView> {
     let mut database = hub.db.read().await?;
     let has_passkeys = passkeys::has_any(&mut database.conn(), &person.user).await?;
-    Ok(AccountView { user: person.user.clone(), has_password: true, has_passkeys })
+    let account = store::account(&mut database.conn(), person.user.id).await?;
+    let has_password = account.is_some_and(|account| account.hash().is_some());
+    Ok(AccountView { user: person.user.clone(), has_password, has_passkeys })
 }
 
 /// A session as its owner sees it.
@@ -114,7 +116,12 @@ pub(super) async fn revoke(hub: &Hub, person: &Person, id: SessionId) -> Result<
 
 /// Changes the password and ends all other sessions. The old password is asked for and guesses at it count as sign-ins:
 /// a session that somebody left open must not become an account that is theirs.
-pub(super) async fn change_password(hub: &Hub, person: &Person, current: &Password, new: &NewPassword) -> Result<()> {
+pub(super) async fn change_password(
+    hub: &Hub,
+    person: &Person,
+    current: Option<&Password>,
+    new: &NewPassword,
+) -> Result<()> {
     confirm_password(hub, person, current, "current_password").await?;
     let hash = hub.auth.hashing.hash(hub.random.as_ref(), new.password()).await?;
     let mut unit = hub.begin().await?;
@@ -152,7 +159,12 @@ pub(super) async fn rename(hub: &Hub, person: &Person, name: Option<PersonName>)
 }
 
 /// Has the person sign in with another address from now on, and ends all other sessions.
-pub(super) async fn change_email(hub: &Hub, person: &Person, email: &Email, password: &Password) -> Result<User> {
+pub(super) async fn change_email(
+    hub: &Hub,
+    person: &Person,
+    email: &Email,
+    password: Option<&Password>,
+) -> Result<User> {
     email.require_plain().map_err(|problem| Error::invalid_field("email", problem))?;
     confirm_password(hub, person, password, "password").await?;
     let mut unit = hub.begin().await?;

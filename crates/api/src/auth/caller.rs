@@ -107,7 +107,8 @@ pub async fn is_still_good(hub: &Hub, actor: &Actor) -> Result<bool> {
     Ok(is_there && rights.held() == actor.rights.held())
 }
 
-async fn person(hub: &Hub, parts: &Parts) -> Result<Person> {
+/// Who is signed in.
+pub(super) async fn person(hub: &Hub, parts: &Parts) -> Result<Person> {
     let token = token_of(&parts.headers, &hub.config.public_url).ok_or_else(Error::unauthenticated)?;
     let mut database = hub.db.read().await?;
     let caller = store::caller(&mut database.conn(), TokenDigest::of(token.reveal())).await?;

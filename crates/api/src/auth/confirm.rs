@@ -10,7 +10,7 @@ use super::code::Kind;
 use super::factors::{self, Factor, Given};
 use super::model::{Email, Password};
 use super::passkeys::{self, PasskeyAnswer, Purpose};
-use super::{attempts, store};
+use super::{attempts, oidc, store};
 use crate::audit::Outcome;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
@@ -56,11 +56,12 @@ pub(super) enum Second<'a> {
     Lasting(Given<'a>),
 }
 
-/// Asks for the password of somebody who is signed in; guesses at it count as sign-ins.
+/// Asks for the password of somebody who is signed in; guesses at it count as sign-ins. Whoever has none must have proved
+/// a moment ago that the session is theirs.
 ///
 /// # Errors
-/// 422 on `field` when it is another, 429 after too many.
-pub async fn confirm_password(hub: &Hub, person: &Person, password: &Password, field: &str) -> Result<()> {
+/// 422 on `field` when it is another, 429 after too many; 403 where there is none and the proof is not fresh.
+pub async fn confirm_password(hub: &Hub, person: &Person, password: Option<&Password>, field: &str) -> Result<()> {
     confirm(hub, person, password, field, Second::NotAsked).await.map(drop)
 }
 
@@ -68,7 +69,7 @@ pub async fn confirm_password(hub: &Hub, person: &Person, password: &Password, f
 pub(super) async fn confirm(
     hub: &Hub,
     person: &Person,
-    password: &Password,
+    password: Option<&Password>,
     field: &str,
     second: Second<'_>,
 ) -> Result<Factor> {
@@ -78,7 +79,15 @@ pub(super) async fn confirm(
     };
     let account = account.ok_or_else(Error::unauthenticated)?;
     let attempt = attempts::admit(hub, &person.actor.origin, &Email::key_of(&account.user.email)).await?;
-    if !hub.auth.hashing.matches(Some(account.password_hash), password).await? {
+    let is_theirs = match (account.hash(), password) {
+        (Some(hash), Some(password)) => hub.auth.hashing.matches(Some(hash), password).await?,
+        (Some(_), None) => return Err(Error::invalid_field(field, "is needed")),
+        (None, _) => {
+            demand_fresh(hub, person)?;
+            true
+        }
+    };
+    if !is_theirs {
         record(hub, person, "wrong password").await?;
         return Err(Error::invalid_field(field, "is not your password"));
     }
@@ -108,14 +117,20 @@ pub(super) async fn confirm(
 pub(super) struct Proof<'a> {
     pub(super) password: Option<&'a Password>,
     pub(super) given: Given<'a>,
+    /// Somebody who came back from an identity provider a moment ago.
+    pub(super) pending: Option<&'a oidc::Pending>,
 }
 
 /// Proves that the session is its owner's, for what is dangerous. A passkey is enough: its device verified the person.
 pub(super) async fn step_up(hub: &Hub, person: &Person, proof: Proof<'_>) -> Result<Timestamp> {
-    let factor = match (proof.password, proof.given.passkey) {
-        (Some(password), _) => confirm(hub, person, password, "password", Second::IfOn(proof.given)).await?,
-        (None, Some(answer)) => confirm_passkey(hub, person, answer).await?,
-        (None, None) => return Err(Error::invalid_field("password", "is needed, or a passkey in its place")),
+    let needed = || Error::invalid_field("password", "is needed, or a passkey in its place");
+    let factor = match (proof.password, proof.given.passkey, proof.pending) {
+        (Some(password), ..) => prove(hub, person, password, proof.given).await?,
+        (None, Some(answer), _) => confirm_passkey(hub, person, answer).await?,
+        (None, None, Some(pending)) => {
+            oidc::finish_step_up(hub, person, pending, proof.given).await?.ok_or_else(needed)?
+        }
+        (None, None, None) => return Err(needed()),
     };
     let now = hub.now();
     let mut unit = hub.begin().await?;
@@ -123,6 +138,20 @@ pub(super) async fn step_up(hub: &Hub, person: &Person, proof: Proof<'_>) -> Res
     unit.audit(&person.actor, "auth.step_up", own(person), Outcome::Ok, factor.details()).await?;
     unit.commit().await?;
     Ok(now.plus(FRESH))
+}
+
+async fn prove(hub: &Hub, person: &Person, password: &Password, given: Given<'_>) -> Result<Factor> {
+    let account = {
+        let mut database = hub.db.read().await?;
+        store::account(&mut database.conn(), person.user.id).await?
+    };
+    if account.is_some_and(|account| account.hash().is_none()) {
+        return Err(Error::invalid_field(
+            "password",
+            "is none: this account has no password; use a passkey, or sign in again at your identity provider",
+        ));
+    }
+    confirm(hub, person, Some(password), "password", Second::IfOn(given)).await
 }
 
 async fn confirm_passkey(hub: &Hub, person: &Person, answer: &PasskeyAnswer) -> Result<Factor> {

@@ -125,7 +125,7 @@ pub(super) async fn state(hub: &Hub, person: &Person) -> Result<StateView> {
 }
 
 /// Makes a secret. Nothing asks for its codes until [`enable`] was told one.
-pub(super) async fn start(hub: &Hub, person: &Person, password: &Password) -> Result<StartedView> {
+pub(super) async fn start(hub: &Hub, person: &Person, password: Option<&Password>) -> Result<StartedView> {
     confirm(hub, person, password, "password", Second::NotAsked).await?;
     let secret = TotpSecret::new(hub.random.as_ref());
     let sealed = secret.seal(hub, person.user.id)?;
@@ -166,7 +166,7 @@ pub(super) async fn enable(hub: &Hub, person: &Person, code: &OneTimeCode) -> Re
 }
 
 /// Turns one-time codes off.
-pub(super) async fn disable(hub: &Hub, person: &Person, password: &Password, given: Given<'_>) -> Result<()> {
+pub(super) async fn disable(hub: &Hub, person: &Person, password: Option<&Password>, given: Given<'_>) -> Result<()> {
     let factor = confirm(hub, person, password, "password", Second::Needed(given)).await?;
     let mut unit = hub.begin().await?;
     if !store::delete_totp(&mut unit.conn(), person.user.id).await? {
@@ -186,7 +186,7 @@ pub(super) async fn disable(hub: &Hub, person: &Person, password: &Password, giv
 pub(super) async fn renew_recovery_codes(
     hub: &Hub,
     person: &Person,
-    password: &Password,
+    password: Option<&Password>,
     given: Given<'_>,
 ) -> Result<RecoveryCodesView> {
     confirm(hub, person, password, "password", Second::Lasting(given)).await?;
@@ -355,14 +355,36 @@ pub(super) async fn must_enroll(
     user: UserId,
     rights: &Rights,
 ) -> Result<bool, DbError> {
-    Ok(rights.held().is_empty() && store::must_enroll(conn, workspace, user).await?)
+    if !rights.held().is_empty() || !store::must_enroll(conn, workspace, user).await? {
+        return Ok(false);
+    }
+    Ok(!store::provider_asks_both(conn, user).await?)
 }
 
-/// Whether somebody has a second factor: one-time codes or a passkey.
+/// Whether nobody gets in as this person with one factor: they have one-time codes or a passkey, or sign in only through
+/// a provider that asks for both.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn has_second_factor(conn: &mut Conn<'_>, user: UserId) -> Result<bool, DbError> {
+    Ok(has_own(conn, user).await? || store::provider_asks_both(conn, user).await?)
+}
+
+/// Refuses a change after which nobody could sign in as this person.
+///
+/// # Errors
+/// 409.
+pub(super) async fn demand_way_in(conn: &mut Conn<'_>, user: UserId) -> Result<()> {
+    if store::count_ways_in(conn, user).await? > 0 {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "this is your only way to sign in; add a passkey, a password or another identity provider first",
+    ))
+}
+
+/// Whether somebody has one-time codes or a passkey.
+pub(super) async fn has_own(conn: &mut Conn<'_>, user: UserId) -> Result<bool, DbError> {
     let has_totp = store::totp(conn, user).await?.is_some_and(|row| row.enabled_at.is_some());
     Ok(has_totp || store::count_passkeys(conn, user).await? > 0)
 }

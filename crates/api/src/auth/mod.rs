@@ -8,6 +8,7 @@ mod confirm;
 mod factors;
 mod join;
 mod model;
+mod oidc;
 mod passkeys;
 mod password;
 mod reset;
@@ -64,6 +65,8 @@ pub async fn person(conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>, DbE
 pub struct State {
     hashing: password::Hashing,
     throttle: throttle::Throttle,
+    /// What identity providers say of themselves.
+    providers: oidc::Providers,
     /// What devices were asked and have not answered yet.
     ceremonies: passkeys::Ceremonies,
     /// Set once the throttle knows what it knew before the hub was started.
@@ -84,6 +87,7 @@ impl Default for State {
             hashing: password::Hashing::default(),
             throttle: throttle::Throttle::default(),
             ceremonies: passkeys::Ceremonies::default(),
+            providers: oidc::Providers::default(),
             remembered: tokio::sync::OnceCell::default(),
             attempts: crate::background::Wake::default(),
             strangers: throttle::Budget::default(),

@@ -1,6 +1,7 @@
 //! `/v1/setup`, `/v1/auth`; the files below: `/v1/account`.
 
 mod account;
+mod oidc;
 mod passkeys;
 mod reset;
 mod totp;
@@ -20,6 +21,7 @@ use super::confirm::{self, FRESH};
 use super::factors::{Given, must_enroll};
 use super::join::signed_in_answer;
 use super::model::{Email, NewPassword, Password, PersonName, User};
+use super::oidc::{Pending, ProviderView};
 use super::passkeys::{self as keys, PasskeyAnswer};
 use super::setup::{self, NewOwner};
 use super::sign_in::{self, Credentials, SignedIn};
@@ -43,6 +45,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(auth_step_up))
         .merge(account::routes())
         .merge(passkeys::routes())
+        .merge(oidc::routes())
         .merge(reset::routes())
         .merge(totp::routes())
 }
@@ -106,6 +109,8 @@ struct Methods {
     password: bool,
     /// With a passkey. Browsers know none for a hub that is reached by an address and not by a name.
     passkeys: bool,
+    /// Through these identity providers: the browser goes to `/v1/auth/oidc/{id}/start`.
+    providers: Vec<ProviderView>,
 }
 
 /// How people can sign in to this hub
@@ -114,7 +119,7 @@ struct Methods {
     responses((status = 200, description = "What its sign-in page offers", body = Methods))
 )]
 async fn auth_methods(State(hub): State<App>) -> Json<Methods> {
-    Json(Methods { password: true, passkeys: keys::are_possible(&hub) })
+    Json(Methods { password: true, passkeys: keys::are_possible(&hub), providers: ProviderView::all(&hub) })
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -283,10 +288,12 @@ struct SteppedUp {
 async fn auth_step_up(
     State(hub): State<App>,
     Oneself(person): Oneself,
+    headers: axum::http::HeaderMap,
     Json(form): Json<StepUpForm>,
 ) -> Result<Json<SteppedUp>> {
     let given = Given { totp: form.totp.as_ref(), passkey: form.passkey.as_ref() };
-    let proof = confirm::Proof { password: form.password.as_ref(), given };
+    let pending = Pending::of(&hub, &headers);
+    let proof = confirm::Proof { password: form.password.as_ref(), given, pending: pending.as_ref() };
     let verified_until = confirm::step_up(&hub, &person, proof).await?;
     Ok(Json(SteppedUp { verified_until }))
 }

@@ -63,7 +63,7 @@ pub(super) async fn check(hub: &Hub, origin: &RequestOrigin, credentials: Creden
         let mut database = hub.db.read().await?;
         store::account_by_email(&mut database.conn(), key).await?
     };
-    let hash = account.as_ref().map(|account| account.password_hash.clone());
+    let hash = account.as_ref().and_then(store::Account::hash);
     let right = hub.auth.hashing.matches(hash, password).await?;
     let user = match account {
         Some(account) if right => account.user,
@@ -178,6 +178,7 @@ pub(super) fn subject(id: SessionId) -> Subject {
     Subject::new("session", &id, "")
 }
 
+/// Records that somebody did not get in.
 pub(super) async fn record_failure(
     hub: &Hub,
     origin: RequestOrigin,

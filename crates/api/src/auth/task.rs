@@ -33,6 +33,9 @@ pub async fn sweep(hub: &Hub) -> Result<u64> {
     store::delete_expired_resets(&mut unit.conn(), now).await?;
     attempts::forget_old(hub, &mut unit.conn()).await?;
     hub.auth.ceremonies.forget_old(now);
+    for provider in &hub.config.oidc {
+        store::set_both_factors(&mut unit.conn(), provider.issuer.clone(), provider.both_factors).await?;
+    }
     unit.commit().await?;
     Ok(deleted)
 }

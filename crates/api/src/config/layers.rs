@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::oidc::Written;
 use super::settings::{ENV_PREFIX, SETTINGS, find, similar};
 use crate::data_dir;
 
@@ -72,6 +73,7 @@ pub(super) struct Layers {
     flags: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
     file: BTreeMap<&'static str, Given>,
+    pub(super) oidc: Written,
     /// The file that was read.
     pub(super) path: Option<PathBuf>,
     /// What is odd but does not matter enough to refuse.
@@ -122,6 +124,7 @@ impl Layers {
                 Some(key) => {
                     self.env.insert(key.to_owned(), value.clone());
                 }
+                None if self.oidc.take_env(name, value)? => {}
                 None if FOREIGN.iter().any(|prefix| name.starts_with(prefix)) => {}
                 None => {
                     if let Some(meant) = similar(name, SETTINGS.iter().map(super::settings::Setting::env)) {
@@ -149,6 +152,9 @@ impl Layers {
                         let name = format!("{}.{}", key.get_ref(), inner.get_ref());
                         self.take_value(&file, &name, inner.span().start, value)?;
                     }
+                }
+                DeValue::Table(section) if key.get_ref() == "oidc" => {
+                    self.oidc.take_file(file.path, section, |at| line_of(file.text, at))?;
                 }
                 _ => self.take_value(&file, key.get_ref(), key.span().start, &value)?,
             }
@@ -187,7 +193,7 @@ fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
-fn flat(value: &DeValue<'_>) -> Option<String> {
+pub(super) fn flat(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),
         DeValue::Integer(number) => Some(number.to_string()),

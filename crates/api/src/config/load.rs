@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::layers::{Given, Layers, Place, Sources};
 use super::settings::SETTINGS;
-use super::{Cidr, Config, Log, LogFormat, PublicUrl, Retention, Tls, mail};
+use super::{Cidr, Config, Log, LogFormat, OidcProvider, PublicUrl, Retention, Tls, mail};
 use crate::data_dir;
 use crate::db::DbOptions;
 use crate::secret::Secret;
@@ -58,7 +58,8 @@ impl Config {
         let mut reader = Reader { layers, effective: Vec::new() };
         let config = reader.config()?;
         let Reader { layers, mut effective } = reader;
-        effective.sort_by_key(|shown| SETTINGS.iter().position(|setting| setting.key == shown.key));
+        effective
+            .sort_by_key(|shown| SETTINGS.iter().position(|setting| setting.key == shown.key).unwrap_or(usize::MAX));
         Ok(Loaded { config, file: layers.path, warnings: layers.warnings, effective })
     }
 }
@@ -87,6 +88,7 @@ impl Reader {
         let mail = mail::read(self)?;
         let trusted_ca_file = self.optional_path("trusted_ca_file")?;
         let retention = self.retention()?;
+        let oidc = self.oidc()?;
         Ok(Config {
             data_dir,
             keys_dir,
@@ -105,7 +107,19 @@ impl Reader {
             mail,
             trusted_ca_file,
             retention,
+            oidc,
         })
+    }
+
+    fn oidc(&mut self) -> Result<Vec<OidcProvider>> {
+        let providers = self.layers.oidc.providers(absolute)?;
+        let shown = providers.iter().map(|(provider, place)| Effective {
+            key: "oidc",
+            value: format!("{}: {} ({} mappings)", provider.id, provider.issuer, provider.mappings.len()),
+            place: place.to_string(),
+        });
+        self.effective.extend(shown);
+        Ok(providers.into_iter().map(|(provider, _)| provider).collect())
     }
 
     fn databases(&mut self, data_dir: &Path) -> Result<(DbOptions, DbOptions)> {

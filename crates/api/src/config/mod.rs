@@ -4,6 +4,7 @@ mod layers;
 mod load;
 mod mail;
 mod net;
+mod oidc;
 mod public_url;
 pub(crate) mod settings;
 
@@ -17,6 +18,8 @@ pub use layers::Sources;
 pub use load::{Effective, Loaded};
 pub use mail::{Mail, MailLogin, MailTls};
 pub use net::Cidr;
+pub(crate) use oidc::is_protected;
+pub use oidc::{GroupMapping, OidcProvider};
 pub use public_url::PublicUrl;
 
 use crate::db::DbOptions;
@@ -59,6 +62,8 @@ pub struct Config {
     pub trusted_ca_file: Option<PathBuf>,
     /// How long things are kept.
     pub retention: Retention,
+    /// Identity providers that people sign in through.
+    pub oidc: Vec<OidcProvider>,
 }
 
 /// How connections are encrypted.

@@ -1,5 +1,7 @@
 //! Promises of the settings.
 
+mod oidc;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -148,7 +148,7 @@ async fn view(conn: &mut Conn<'_>, member: Member) -> Result<MemberView> {
     let mut grants = Vec::new();
     let mut permissions = NodeSet::default();
     for row in store::grants(conn, member.workspace_id, member.user_id).await? {
-        let (role_name, scope_name) = (row.role_name.clone(), row.scope_name.clone());
+        let (role_name, scope_name, source) = (row.role_name.clone(), row.scope_name.clone(), row.source.clone());
         let Some(grant) = row.read() else { continue };
         let nodes = grants::nodes(conn, member.workspace_id, grant.granted).await?;
         if grant.scope == Scope::Workspace {
@@ -156,7 +156,7 @@ async fn view(conn: &mut Conn<'_>, member: Member) -> Result<MemberView> {
         }
         let role_name = grant.granted.role().map(|role| role.as_str().to_owned()).or(role_name);
         let Grant { id, granted, scope } = grant;
-        grants.push(GrantView { id, granted, scope, role_name, scope_name, permissions: nodes });
+        grants.push(GrantView { id, granted, scope, role_name, scope_name, source, permissions: nodes });
     }
     let Member { user_id: id, email, name, joined_at, .. } = member;
     Ok(MemberView { id, email, name, joined_at, grants, permissions })

@@ -5,6 +5,7 @@
 
 mod grants;
 mod invites;
+mod mapped;
 mod members;
 mod model;
 mod roles;
@@ -17,6 +18,7 @@ mod tests;
 use protocol::{UserId, WorkspaceId};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use mapped::{Mapped, set_mapped};
 pub use task::{start, sweep};
 
 use crate::access::{Role, Scope};

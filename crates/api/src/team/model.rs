@@ -147,6 +147,9 @@ pub(super) struct GrantView {
     /// Name of the project or server; null for the workspace.
     #[schema(required)]
     pub(super) scope_name: Option<String>,
+    /// `oidc/…` for what a group of that identity provider gives, and takes at the next sign-in; null: somebody granted it.
+    #[schema(required)]
+    pub(super) source: Option<String>,
     /// What it comes to.
     pub(super) permissions: NodeSet,
 }

@@ -121,6 +121,7 @@ pub(super) struct GrantRow {
     columns: GrantColumns,
     pub(super) role_name: Option<String>,
     pub(super) scope_name: Option<String>,
+    pub(super) source: Option<String>,
 }
 
 impl GrantRow {
@@ -138,7 +139,7 @@ pub(super) async fn grants(
 ) -> Result<Vec<GrantRow>, DbError> {
     conn.query(sql!(
         "select g.id, g.role, g.role_id, g.nodes, g.project_id, g.server_id, r.name as role_name,
-                coalesce(p.name, s.name) as scope_name
+                coalesce(p.name, s.name) as scope_name, g.source
          from grants g left join roles r on r.id = g.role_id left join projects p on p.id = g.project_id
               left join servers s on s.id = g.server_id
          where g.workspace_id = $1 and g.user_id = $2 order by g.id"
@@ -171,6 +172,32 @@ pub(super) async fn insert_grant(
     .bind(at)
     .execute()
     .await?;
+    Ok(())
+}
+
+/// A grant that a source beside people gave.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct MappedRow {
+    #[sqlx(try_from = "String")]
+    pub(super) id: GrantId,
+    #[sqlx(try_from = "String")]
+    pub(super) workspace_id: WorkspaceId,
+    pub(super) role: String,
+}
+
+/// What somebody holds from one source, everywhere.
+pub(super) async fn mapped(conn: &mut Conn<'_>, user: UserId, source: String) -> Result<Vec<MappedRow>, DbError> {
+    conn.query(sql!(
+        "select id, workspace_id, role from grants where user_id = $1 and source = $2 and role is not null order by id"
+    ))
+    .bind(user.to_string())
+    .bind(source)
+    .fetch_all()
+    .await
+}
+
+pub(super) async fn mark_grant(conn: &mut Conn<'_>, id: GrantId, source: String) -> Result<(), DbError> {
+    conn.query(sql!("update grants set source = $1 where id = $2")).bind(source).bind(id.to_string()).execute().await?;
     Ok(())
 }
 

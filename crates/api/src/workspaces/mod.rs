@@ -56,6 +56,14 @@ pub async fn name(conn: &mut Conn<'_>, id: WorkspaceId) -> Result<WorkspaceName>
     Ok(workspace.ok_or_else(|| Error::not_found("workspace"))?.name)
 }
 
+/// The workspace that settings name, by its id or else by its name; of several with one name, the oldest.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn named(conn: &mut Conn<'_>, name: &str) -> Result<Option<WorkspaceId>, DbError> {
+    store::named(conn, name.to_owned()).await
+}
+
 /// The first workspace of the installation: what concerns the hub as a whole is recorded there. `None` before set-up.
 ///
 /// # Errors

@@ -21,6 +21,25 @@ pub(super) async fn by_id(conn: &mut Conn<'_>, id: WorkspaceId) -> Result<Option
     conn.query(sql!("select id, name from workspaces where id = $1")).bind(id.to_string()).fetch_optional().await
 }
 
+#[derive(sqlx::FromRow)]
+struct Named {
+    #[sqlx(try_from = "String")]
+    id: WorkspaceId,
+}
+
+/// By id, else by name.
+pub(super) async fn named(conn: &mut Conn<'_>, name: String) -> Result<Option<WorkspaceId>, DbError> {
+    let found: Option<Named> = conn
+        .query(sql!(
+            "select id from workspaces where id = $1 or name = $1
+             order by case when id = $1 then 0 else 1 end, created_at, id limit 1"
+        ))
+        .bind(name)
+        .fetch_optional()
+        .await?;
+    Ok(found.map(|found| found.id))
+}
+
 pub(super) async fn with_rules(conn: &mut Conn<'_>, id: WorkspaceId) -> Result<Option<WorkspaceView>, DbError> {
     conn.query(sql!("select id, name, require_totp, created_at, version from workspaces where id = $1"))
         .bind(id.to_string())

@@ -13,17 +13,20 @@ use crate::testing::TestHub;
 
 /// Routes that answer people and programs who are not signed in. A route belongs here only for a reason that
 /// `docs/security.md` gives.
-const PUBLIC: [&str; 17] = [
+const PUBLIC: [&str; 20] = [
     "GET /healthz",
     "GET /install.sh",
     "GET /metrics",
     "GET /readyz",
     "GET /v1/agent/binary/{target}",
     "GET /v1/auth/methods",
+    "GET /v1/auth/oidc/{provider}/callback",
+    "GET /v1/auth/oidc/{provider}/start",
     "GET /v1/openapi.json",
     "GET /v1/setup",
     "POST /v1/agent/register",
     "POST /v1/auth/login",
+    "POST /v1/auth/oidc/complete",
     "POST /v1/auth/passkey",
     "POST /v1/auth/passkey/begin",
     "POST /v1/auth/password-reset",

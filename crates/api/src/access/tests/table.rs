@@ -65,6 +65,7 @@ impl Kind {
 }
 
 pub(super) const TABLE: &[(&str, Needs)] = &[
+    ("DELETE /v1/account/identities/{id}", Needs::Own),
     ("DELETE /v1/account/operator-keys/{id}", Needs::Own),
     ("DELETE /v1/account/passkeys/{id}", Needs::Own),
     ("DELETE /v1/account/sessions", Needs::Session),
@@ -83,6 +84,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /metrics", Needs::Public),
     ("GET /readyz", Needs::Public),
     ("GET /v1/account", Needs::Session),
+    ("GET /v1/account/identities", Needs::Session),
     ("GET /v1/account/operator-keys", Needs::Session),
     ("GET /v1/account/passkeys", Needs::Session),
     ("GET /v1/account/sessions", Needs::Session),
@@ -94,6 +96,8 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("GET /v1/audit/export", Needs::Workspace(AuditRead)),
     ("GET /v1/audit/verify", Needs::Workspace(AuditRead)),
     ("GET /v1/auth/methods", Needs::Public),
+    ("GET /v1/auth/oidc/{provider}/callback", Needs::Public),
+    ("GET /v1/auth/oidc/{provider}/start", Needs::Public),
     ("GET /v1/auth/session", Needs::Session),
     ("GET /v1/deliveries", Needs::Workspace(WebhooksManage)),
     ("GET /v1/deliveries/{id}", Needs::On(Kind::Delivery, WebhooksManage)),
@@ -136,6 +140,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("PATCH /v1/team/roles/{id}", Needs::On(Kind::Role, RolesManage)),
     ("PATCH /v1/workspace", Needs::Workspace(WorkspaceManage)),
     ("POST /v1/account/email", Needs::Session),
+    ("POST /v1/account/identities/{provider}/link", Needs::Session),
     ("POST /v1/account/operator-keys", Needs::Session),
     ("POST /v1/account/passkeys", Needs::Session),
     ("POST /v1/account/passkeys/begin", Needs::Session),
@@ -149,6 +154,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("POST /v1/audit/{id}/redact", Needs::On(Kind::AuditRecord, AuditRedact)),
     ("POST /v1/auth/login", Needs::Public),
     ("POST /v1/auth/logout", Needs::Session),
+    ("POST /v1/auth/oidc/complete", Needs::Public),
     ("POST /v1/auth/passkey", Needs::Public),
     ("POST /v1/auth/passkey/begin", Needs::Public),
     ("POST /v1/auth/password-reset", Needs::Public),

@@ -168,7 +168,7 @@ pub(super) async fn add(hub: &Hub, person: &Person, new: &NewPasskey) -> Result<
     let mut unit = hub.begin().await?;
     let count = store::count_passkeys(&mut unit.conn(), user).await?;
     demand_room(usize::try_from(count).unwrap_or(usize::MAX))?;
-    let is_first = !factors::has_second_factor(&mut unit.conn(), user).await?;
+    let is_first = !factors::has_own(&mut unit.conn(), user).await?;
     let inserted = store::insert_passkey(&mut unit.conn(), user, row.clone()).await;
     inserted.map_err(|error| match error {
         DbError::UniqueViolation(_) => Error::conflict("this passkey is registered already"),
@@ -212,6 +212,7 @@ pub(super) async fn remove(hub: &Hub, person: &Person, id: PasskeyId) -> Result<
              one-time codes on first",
         ));
     }
+    factors::demand_way_in(&mut unit.conn(), user).await?;
     store::delete_spare_recovery_codes(&mut unit.conn(), user).await?;
     unit.audit(&person.actor, "passkey.remove", subject(id, &row.name), Outcome::Ok, json!({})).await?;
     let notice = Notice::PasskeyRemoved { passkey: &row.name };

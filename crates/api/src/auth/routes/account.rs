@@ -58,8 +58,8 @@ async fn account_update(
 struct EmailForm {
     /// The new address, in plain letters.
     email: Email,
-    /// As it is now.
-    password: Password,
+    /// As it is now, where the account has one; otherwise the session must be proved fresh.
+    password: Option<Password>,
 }
 
 /// Change the address that I sign in with; my other sessions end
@@ -73,7 +73,7 @@ async fn account_email_change(
     Oneself(person): Oneself,
     Json(form): Json<EmailForm>,
 ) -> Result<Json<User>> {
-    Ok(Json(account::change_email(&hub, &person, &form.email, &form.password).await?))
+    Ok(Json(account::change_email(&hub, &person, &form.email, form.password.as_ref()).await?))
 }
 
 /// My sessions, newest first
@@ -112,7 +112,8 @@ async fn account_sessions_revoke(
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct PasswordForm {
-    current_password: Password,
+    /// Where the account has one; otherwise the session must be proved fresh.
+    current_password: Option<Password>,
     new_password: NewPassword,
 }
 
@@ -127,7 +128,7 @@ async fn account_password_change(
     Oneself(person): Oneself,
     Json(form): Json<PasswordForm>,
 ) -> Result<StatusCode> {
-    account::change_password(&hub, &person, &form.current_password, &form.new_password).await?;
+    account::change_password(&hub, &person, form.current_password.as_ref(), &form.new_password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

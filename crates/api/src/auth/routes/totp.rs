@@ -41,7 +41,8 @@ async fn totp_get(State(hub): State<App>, Oneself(person): Oneself) -> Result<Js
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct StartForm {
-    password: Password,
+    /// Where the account has one; otherwise the session must be proved fresh.
+    password: Option<Password>,
 }
 
 /// Make a secret for my authenticator app
@@ -57,7 +58,7 @@ async fn totp_start(
     Oneself(person): Oneself,
     Json(form): Json<StartForm>,
 ) -> Result<(StatusCode, Extension<Unrepeatable>, Json<StartedView>)> {
-    let started = factors::start(&hub, &person, &form.password).await?;
+    let started = factors::start(&hub, &person, form.password.as_ref()).await?;
     Ok((StatusCode::CREATED, unrepeatable(&person), Json(started)))
 }
 
@@ -86,7 +87,8 @@ async fn totp_confirm(
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct ProofForm {
-    password: Password,
+    /// Where the account has one; otherwise the session must be proved fresh.
+    password: Option<Password>,
     /// That of the app; to turn one-time codes off, a recovery code as well.
     totp: Option<OneTimeCode>,
     /// In its place: the answer to what `POST /v1/auth/step-up/begin` asked.
@@ -110,7 +112,7 @@ async fn totp_disable(
     Oneself(person): Oneself,
     Json(form): Json<ProofForm>,
 ) -> Result<StatusCode> {
-    factors::disable(&hub, &person, &form.password, form.given()).await?;
+    factors::disable(&hub, &person, form.password.as_ref(), form.given()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -127,6 +129,6 @@ async fn totp_recovery_codes(
     Oneself(person): Oneself,
     Json(form): Json<ProofForm>,
 ) -> Result<(Extension<Unrepeatable>, Json<RecoveryCodesView>)> {
-    let recovery_codes = factors::renew_recovery_codes(&hub, &person, &form.password, form.given()).await?;
+    let recovery_codes = factors::renew_recovery_codes(&hub, &person, form.password.as_ref(), form.given()).await?;
     Ok((unrepeatable(&person), Json(recovery_codes)))
 }

@@ -2,11 +2,13 @@
 
 mod attempts;
 mod factors;
+mod identities;
 mod passkeys;
 mod resets;
 
 pub(super) use attempts::*;
 pub(super) use factors::*;
+pub(super) use identities::*;
 pub(super) use passkeys::*;
 pub(super) use resets::*;
 
@@ -26,6 +28,13 @@ pub(in crate::auth) struct Account {
     #[sqlx(flatten)]
     pub(in crate::auth) user: User,
     pub(in crate::auth) password_hash: String,
+}
+
+impl Account {
+    /// `None` for an account that only an identity provider opens.
+    pub(in crate::auth) fn hash(&self) -> Option<String> {
+        (!self.password_hash.is_empty()).then(|| self.password_hash.clone())
+    }
 }
 
 /// What one request needs to know about its caller.

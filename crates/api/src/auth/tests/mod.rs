@@ -3,7 +3,9 @@
 mod account;
 mod device;
 mod guessing;
+mod oidc;
 mod passkeys;
+mod provider;
 mod reset;
 mod step_up;
 mod support;

@@ -1,0 +1,140 @@
+//! Which people of providers are the same as an account: linking, and taking it back.
+
+use axum::http::HeaderValue;
+use protocol::UserId;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::flow::{Flow, Purpose};
+use super::page::Refusal;
+use super::provider::{self, Claimed};
+use super::{Stopped, admit, find};
+use crate::access::RequestOrigin;
+use crate::audit::{Outcome, Subject};
+use crate::auth::caller::Person;
+use crate::auth::confirm::demand_fresh;
+use crate::auth::factors;
+use crate::auth::store::{self, IdentityRow};
+use crate::clock::Timestamp;
+use crate::config::OidcProvider;
+use crate::db::DbError;
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+use crate::ids::IdentityId;
+
+/// Identities that somebody has at most.
+const PER_USER: usize = 20;
+/// Where the dashboard shows them.
+const ACCOUNT: &str = "/account";
+
+/// Somebody as a provider knows them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Identity)]
+pub(in crate::auth) struct IdentityView {
+    #[schema(value_type = uuid::Uuid)]
+    id: IdentityId,
+    provider: ProviderView,
+    /// An address or a name, as the provider wrote it.
+    subject_hint: String,
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+}
+
+/// An identity provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = IdentityProvider)]
+pub(in crate::auth) struct ProviderView {
+    id: String,
+    /// What its button says; its id when it is not in the settings any more.
+    name: String,
+}
+
+impl ProviderView {
+    /// All that are in the settings.
+    pub(in crate::auth) fn all(hub: &Hub) -> Vec<Self> {
+        hub.config.oidc.iter().map(|one| Self { id: one.id.clone(), name: one.name.clone() }).collect()
+    }
+
+    fn of(hub: &Hub, identity: &IdentityRow) -> Self {
+        let provider = hub.config.oidc.iter().find(|provider| provider.issuer == identity.issuer);
+        let (id, name) =
+            provider.map_or((&identity.provider, &identity.provider), |provider| (&provider.id, &provider.name));
+        Self { id: id.clone(), name: name.clone() }
+    }
+}
+
+/// The person's identities, oldest first.
+pub(in crate::auth) async fn list(hub: &Hub, person: &Person) -> Result<Vec<IdentityView>> {
+    let mut database = hub.db.read().await?;
+    let rows = store::identities(&mut database.conn(), person.user.id).await?;
+    let view = |row: IdentityRow| IdentityView {
+        id: row.id,
+        provider: ProviderView::of(hub, &row),
+        subject_hint: row.hint,
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// Where the person goes to show who they are at the provider, and the cookie that they come back with.
+pub(in crate::auth) async fn begin_link(hub: &Hub, person: &Person, id: &str) -> Result<(String, HeaderValue)> {
+    demand_fresh(hub, person)?;
+    let provider = find(hub, id)?;
+    let count = {
+        let mut database = hub.db.read().await?;
+        store::identities(&mut database.conn(), person.user.id).await?.len()
+    };
+    if count >= PER_USER {
+        return Err(Error::conflict(format!("this account has {PER_USER} identities; take one back first")));
+    }
+    let flow = Flow::new(hub, id, ACCOUNT, Purpose::Link(person.user.id, person.session.id));
+    let url = provider::sign_in_url(hub, provider, &flow).await.map_err(|error| {
+        Error::unavailable("the identity provider cannot be reached; try again").caused_by(error.to_string())
+    })?;
+    Ok((url, flow.set_cookie(hub)?))
+}
+
+/// Makes what the provider says an identity of an account.
+pub(super) async fn link(
+    hub: &Hub,
+    origin: RequestOrigin,
+    provider: &OidcProvider,
+    user: UserId,
+    claimed: Claimed,
+) -> Result<(), Stopped> {
+    let mut unit = hub.begin().await?;
+    let known = store::identity(&mut unit.conn(), provider.issuer.clone(), claimed.subject.clone()).await?;
+    match known {
+        Some(known) if known.user_id == user => return Ok(()),
+        Some(_) => return Err(Refusal::IdentityTaken.into()),
+        None => {}
+    }
+    let identity = admit::new_identity(hub, provider, user, &claimed);
+    match store::insert_identity(&mut unit.conn(), identity).await {
+        Ok(()) => {}
+        Err(DbError::UniqueViolation(_)) => return Err(Refusal::IdentityTaken.into()),
+        Err(error) => return Err(error.into()),
+    }
+    admit::record(&mut unit, &origin, user, "identity.link", json!({ "provider": provider.id })).await?;
+    unit.commit().await?;
+    Ok(())
+}
+
+/// Takes an identity back: the provider opens nothing of this account any more.
+pub(in crate::auth) async fn unlink(hub: &Hub, person: &Person, id: IdentityId) -> Result<()> {
+    demand_fresh(hub, person)?;
+    let user = person.user.id;
+    let mut unit = hub.begin().await?;
+    let rows = store::identities(&mut unit.conn(), user).await?;
+    let row = rows.into_iter().find(|row| row.id == id).ok_or_else(|| Error::not_found("identity"))?;
+    store::delete_identity(&mut unit.conn(), id).await?;
+    factors::demand_way_in(&mut unit.conn(), user).await?;
+    let subject = Subject::new("identity", &row.id, row.hint.as_str());
+    let details = json!({ "provider": row.provider });
+    unit.audit(&person.actor, "identity.unlink", subject, Outcome::Ok, details).await?;
+    unit.commit().await?;
+    hub.http.recheck_streams();
+    Ok(())
+}
