@@ -47,7 +47,9 @@ pub(super) async fn request(hub: &App, origin: RequestOrigin, email: Email) -> R
 async fn send(hub: &Hub, origin: &RequestOrigin, email: &Email) -> Result<()> {
     let now = hub.now();
     let mut unit = hub.begin().await?;
-    let Some(account) = store::account_by_email(&mut unit.conn(), email.key()).await? else { return Ok(()) };
+    // Nobody forgot a password where there is none: an identity provider opens this account, and not a mailbox.
+    let account = store::account_by_email(&mut unit.conn(), email.key()).await?;
+    let Some(account) = account.filter(|account| account.hash().is_some()) else { return Ok(()) };
     let user = account.user;
     // Of many requests at once each sees the links of those before.
     store::lock_user(&mut unit.conn(), user.id).await?;

@@ -109,6 +109,8 @@ struct Methods {
     password: bool,
     /// With a passkey. Browsers know none for a hub that is reached by an address and not by a name.
     passkeys: bool,
+    /// Whether a forgotten password can be replaced by a link that is mailed.
+    password_reset: bool,
     /// Through these identity providers: the browser goes to `/v1/auth/oidc/{id}/start`.
     providers: Vec<ProviderView>,
 }
@@ -119,7 +121,12 @@ struct Methods {
     responses((status = 200, description = "What its sign-in page offers", body = Methods))
 )]
 async fn auth_methods(State(hub): State<App>) -> Json<Methods> {
-    Json(Methods { password: true, passkeys: keys::are_possible(&hub), providers: ProviderView::all(&hub) })
+    Json(Methods {
+        password: true,
+        passkeys: keys::are_possible(&hub),
+        password_reset: hub.config.mail.is_some(),
+        providers: ProviderView::all(&hub),
+    })
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

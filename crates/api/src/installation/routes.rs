@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 use crate::access::verbs::HubManage;
 use crate::access::{Authorized, Installation};
 use crate::auth::Email;
+use crate::config::OidcProvider;
 use crate::db::Engine;
 use crate::error::Result;
 use crate::http::extract::Json;
@@ -56,6 +57,13 @@ struct ProviderView {
     issuer: String,
 }
 
+impl ProviderView {
+    fn of(provider: &OidcProvider) -> Self {
+        let OidcProvider { id, name, issuer, .. } = provider;
+        Self { id: id.clone(), name: name.clone(), issuer: issuer.clone() }
+    }
+}
+
 /// What keeps the rows.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -86,7 +94,7 @@ async fn get(
         version: env!("CARGO_PKG_VERSION"),
         public_url: hub.config.public_url.to_string(),
         mail,
-        providers: Vec::new(),
+        providers: hub.config.oidc.iter().map(ProviderView::of).collect(),
         passkeys: hub.config.public_url.ip().is_none(),
         database: match hub.db.engine() {
             Engine::Sqlite => DatabaseView::Sqlite,
