@@ -88,7 +88,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** My account */
+        get: operations["account_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -109,6 +110,63 @@ export interface paths {
         put?: never;
         /** Change the address that I sign in with; my other sessions end */
         post: operations["account_email_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who I am at identity providers, oldest first */
+        get: operations["account_identities_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/identities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Sign in through this provider no more
+         * @description 409 when there is no other way in.
+         */
+        delete: operations["account_identities_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/identities/{provider}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in to my account through a provider as well
+         * @description The browser goes to `location` and comes back to `/account`; what went wrong stands there after `#error=`.
+         */
+        post: operations["account_identities_link"];
         delete?: never;
         options?: never;
         head?: never;
@@ -151,6 +209,66 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/account/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My passkeys, oldest first */
+        get: operations["account_passkeys_list"];
+        put?: never;
+        /**
+         * Keep the passkey that my device made
+         * @description From now on it signs in alone, and signing in with the password asks for it or for another second factor. The first
+         *     second factor of an account comes with recovery codes, shown this once.
+         */
+        post: operations["account_passkeys_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/passkeys/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to make a passkey */
+        post: operations["account_passkeys_begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove one of my passkeys
+         * @description 409 for the last second factor where a workspace requires one.
+         */
+        delete: operations["account_passkeys_delete"];
+        options?: never;
+        head?: never;
+        /** Call one of my passkeys something else */
+        patch: operations["account_passkeys_update"];
         trace?: never;
     };
     "/v1/account/password": {
@@ -476,7 +594,9 @@ export interface paths {
         put?: never;
         /**
          * Sign in with e-mail and password
-         * @description 401 `totp_required`: they were right, and a one-time code is needed as well.
+         * @description 401 `totp_required`: they were right, and a second factor is needed as well. `details.methods` says which the account
+         *     has, of `totp`, `recovery` and `passkey`; `details.passkey` is what to ask the browser for a passkey. Repeat with
+         *     `totp` or `passkey`.
          */
         post: operations["auth_login"];
         delete?: never;
@@ -496,6 +616,126 @@ export interface paths {
         put?: never;
         /** End the session that this request came with */
         post: operations["auth_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How people can sign in to this hub */
+        get: operations["auth_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oidc/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finish signing in through a provider, with my second factor
+         * @description Without one the answer is 401 `totp_required`, which says which there are.
+         */
+        post: operations["auth_oidc_complete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oidc/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from an identity provider
+         * @description For a browser that the provider sends here. The answer is a page that goes on: signed in, or to `/sign-in#error=…`
+         *     with `oidc_denied`, `oidc_failed`, `oidc_expired`, `oidc_unknown_account`, `oidc_address_taken`,
+         *     `oidc_identity_taken` or `oidc_second_factor`, after which `POST /v1/auth/oidc/complete` is next.
+         */
+        get: operations["auth_oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oidc/{provider}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Go to an identity provider
+         * @description For a browser, not for a program: the answer sends it there, and remembers in a cookie that it went.
+         */
+        get: operations["auth_oidc_start"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a passkey
+         * @description It is both factors: no password and no code is asked for.
+         */
+        post: operations["auth_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/passkey/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in with a passkey
+         * @description What is asked fits every passkey that the browser holds for this hub: it says whose it is. 409 when the hub is reached
+         *     by an address, for which there are no passkeys.
+         */
+        post: operations["auth_passkey_begin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -572,9 +812,27 @@ export interface paths {
         put?: never;
         /**
          * Prove again that this session is mine
-         * @description What gives or takes power wants the password of the last ten minutes, and answers 403 `step_up_required` otherwise.
+         * @description What gives or takes power wants a proof of the last ten minutes, and answers 403 `step_up_required` otherwise. The proof
+         *     is a passkey, or the password with a second factor where the account has one.
          */
         post: operations["auth_step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/step-up/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to prove with a passkey that this session is mine */
+        post: operations["auth_step_up_begin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1618,11 +1876,19 @@ export interface components {
     schemas: {
         AcceptForm: {
             name?: components["schemas"]["PersonName"] | null;
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
             /** @description Of the account with the invited address; a new account gets it as its password, which needs 12 characters. */
             password: components["schemas"]["Password"];
             /** @description What the invitation's link ends with. */
             token: string;
             totp?: components["schemas"]["OneTimeCode"] | null;
+        };
+        /** @description An account as its owner sees it. */
+        Account: components["schemas"]["User"] & {
+            /** @description Whether there are passkeys. */
+            has_passkeys: boolean;
+            /** @description Whether there is a password to sign in with. */
+            has_password: boolean;
         };
         AccountPatch: {
             name?: components["schemas"]["PersonName"] | null;
@@ -1817,6 +2083,10 @@ export interface components {
             permissions: components["schemas"]["NodeSet"];
             role: components["schemas"]["BuiltInRole"];
         };
+        CompleteForm: {
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
+            totp?: components["schemas"]["OneTimeCode"] | null;
+        };
         ConfirmForm: {
             /** @description What the app shows. */
             code: components["schemas"]["OneTimeCode"];
@@ -1934,8 +2204,7 @@ export interface components {
         EmailForm: {
             /** @description The new address, in plain letters. */
             email: components["schemas"]["Email"];
-            /** @description As it is now. */
-            password: components["schemas"]["Password"];
+            password?: components["schemas"]["Password"] | null;
         };
         /** @description Every error of the API. */
         ErrorBody: {
@@ -2015,6 +2284,8 @@ export interface components {
             scope: components["schemas"]["Scope"];
             /** @description Name of the project or server; null for the workspace. */
             scope_name: string | null;
+            /** @description `oidc/…` for what a group of that identity provider gives, and takes at the next sign-in; null: somebody granted it. */
+            source: string | null;
         };
         /** @description What is granted, and where, as it is asked for. */
         GrantForm: {
@@ -2085,6 +2356,27 @@ export interface components {
             os: string;
             /** @description Operating system version, e.g. `12`. */
             os_version: string;
+        };
+        /** @description Somebody as a provider knows them. */
+        Identity: {
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            last_used_at: components["schemas"]["Timestamp"];
+            provider: components["schemas"]["IdentityProvider"];
+            /** @description An address or a name, as the provider wrote it. */
+            subject_hint: string;
+        };
+        IdentityLink: {
+            /** @description Where the browser has to go. */
+            location: string;
+        };
+        IdentityLinkStart: Record<string, never>;
+        /** @description An identity provider. */
+        IdentityProvider: {
+            id: string;
+            /** @description What its button says; its id when it is not in the settings any more. */
+            name: string;
         };
         /** @description An install token, without the token itself. */
         InstallToken: {
@@ -2699,6 +2991,7 @@ export interface components {
         LogStream: "out" | "err" | "sys";
         LoginForm: {
             email: components["schemas"]["Email"];
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
             password: components["schemas"]["Password"];
             totp?: components["schemas"]["OneTimeCode"] | null;
         };
@@ -2823,6 +3116,8 @@ export interface components {
         NewPassword: string;
         /** @description Several nodes. Written as a list of names. */
         NodeSet: string[];
+        /** @description Nothing is needed to begin. */
+        Nothing: Record<string, never>;
         /** @description A one-time code as somebody sends it: of any shape, but bounded. Never printed. */
         OneTimeCode: string;
         /** @description A registered key as its owner sees it. */
@@ -2956,6 +3251,20 @@ export interface components {
                 /** @description The host of the URL; for mail the address, masked. */
                 to: string;
                 webhook: components["schemas"]["DeliveryWebhook"] | null;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
+        Page_Identity: {
+            /** @description The items. */
+            data: {
+                created_at: components["schemas"]["Timestamp"];
+                /** Format: uuid */
+                id: string;
+                last_used_at: components["schemas"]["Timestamp"];
+                provider: components["schemas"]["IdentityProvider"];
+                /** @description An address or a name, as the provider wrote it. */
+                subject_hint: string;
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
@@ -3153,6 +3462,20 @@ export interface components {
             next_cursor: components["schemas"]["Cursor"] | null;
         };
         /** @description One page of a list. */
+        Page_Passkey: {
+            /** @description The items. */
+            data: {
+                /** @description Whether the device keeps copies of it elsewhere, as password managers do. */
+                backed_up: boolean;
+                created_at: components["schemas"]["Timestamp"];
+                /** Format: uuid */
+                id: string;
+                last_used_at: components["schemas"]["Timestamp"] | null;
+                name: string;
+            }[];
+            next_cursor: components["schemas"]["Cursor"] | null;
+        };
+        /** @description One page of a list. */
         Page_Project: {
             /** @description The items. */
             data: {
@@ -3226,16 +3549,68 @@ export interface components {
             }[];
             next_cursor: components["schemas"]["Cursor"] | null;
         };
+        /** @description A passkey as its owner sees it. */
+        Passkey: {
+            /** @description Whether the device keeps copies of it elsewhere, as password managers do. */
+            backed_up: boolean;
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: uuid */
+            id: string;
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            name: string;
+        };
+        /** @description A passkey that was just made. */
+        PasskeyAdded: components["schemas"]["Passkey"] & {
+            /** @description For an account that had no second factor before, shown this once: each lets its owner in once without the device. */
+            recovery_codes: string[] | null;
+        };
+        /** @description The signature of a passkey. */
+        PasskeyAnswer: {
+            /**
+             * Format: uuid
+             * @description Of what the device was asked.
+             */
+            ceremony_id: string;
+            /** @description What `navigator.credentials.get()` gave, by `toJSON()`. */
+            credential: Record<string, never>;
+        };
+        /** @description What a device is asked. */
+        PasskeyCeremony: {
+            /**
+             * Format: uuid
+             * @description To send back with the device's answer, within five minutes and once.
+             */
+            ceremony_id: string;
+            /** @description For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`. */
+            options: Record<string, never>;
+        };
+        /** @description A passkey that a device made. */
+        PasskeyCreate: {
+            /**
+             * Format: uuid
+             * @description Of what the device was asked.
+             */
+            ceremony_id: string;
+            /** @description What `navigator.credentials.create()` gave, by `toJSON()`. */
+            credential: Record<string, never>;
+            /** @description What to call it: one line of at most 80 characters. */
+            name?: string | null;
+        };
+        PasskeyPatch: {
+            /** @description What to call it: one line of at most 80 characters. */
+            name?: string | null;
+        };
         /**
          * Format: password
          * @description A password as somebody signing in sends it: of any shape, but bounded, since hashing costs.
          */
         Password: string;
         PasswordForm: {
-            current_password: components["schemas"]["Password"];
+            current_password?: components["schemas"]["Password"] | null;
             new_password: components["schemas"]["NewPassword"];
         };
         PasswordResetCompletion: {
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
             password: components["schemas"]["NewPassword"];
             /** @description What stands behind # in the link. */
             token: components["schemas"]["Secret"];
@@ -3371,9 +3746,9 @@ export interface components {
         /** @description One line of 1 to 80 characters. */
         ProjectName: string;
         ProofForm: {
-            password: components["schemas"]["Password"];
-            /** @description That of the app; to turn one-time codes off, a recovery code as well. */
-            totp: components["schemas"]["OneTimeCode"];
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
+            password?: components["schemas"]["Password"] | null;
+            totp?: components["schemas"]["OneTimeCode"] | null;
         };
         /** @description What the hub needs to work. */
         Readiness: {
@@ -3593,13 +3968,27 @@ export interface components {
             /** @description Whether nobody owns this hub yet. */
             needs_setup: boolean;
         };
+        /** @description How people sign in to this hub. */
+        SignInMethods: {
+            /** @description With a passkey. Browsers know none for a hub that is reached by an address and not by a name. */
+            passkeys: boolean;
+            /** @description With e-mail and password: always. */
+            password: boolean;
+            /** @description Whether a forgotten password can be replaced by a link that is mailed. */
+            password_reset: boolean;
+            /** @description Through these identity providers: the browser goes to `/v1/auth/oidc/{id}/start`. */
+            providers: components["schemas"]["IdentityProvider"][];
+        };
         /** @description Somebody signed in, and what they may do. */
         SignedIn: {
             /** @description The same by place. */
             grants: components["schemas"]["Held"][];
             /** @description What may be done there, if only to one thing. */
             permissions: components["schemas"]["NodeSet"];
-            /** @description The workspace requires one-time codes: nothing may be done there until they are on for the account. */
+            /**
+             * @description The workspace requires a second factor: nothing may be done there until the account has one-time codes or a
+             *     passkey.
+             */
             totp_enrollment_required: boolean;
             user: components["schemas"]["User"];
             /**
@@ -3623,10 +4012,11 @@ export interface components {
             step_s: number;
         };
         StartForm: {
-            password: components["schemas"]["Password"];
+            password?: components["schemas"]["Password"] | null;
         };
         StepUpForm: {
-            password: components["schemas"]["Password"];
+            passkey?: components["schemas"]["PasskeyAnswer"] | null;
+            password?: components["schemas"]["Password"] | null;
             totp?: components["schemas"]["OneTimeCode"] | null;
         };
         SteppedUp: {
@@ -3725,8 +4115,7 @@ export interface components {
             since: components["schemas"]["Timestamp"] | null;
         };
         TransferForm: {
-            /** @description Of whoever hands it on. */
-            password: components["schemas"]["Password"];
+            password?: components["schemas"]["Password"] | null;
             /**
              * Format: uuid
              * @description The member who will own the workspace.
@@ -3887,6 +4276,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok",
+                     *       "version": "0.1.0"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
@@ -3962,10 +4357,54 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "bus": false,
+                     *       "database": false,
+                     *       "history": false,
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
             400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person, and how they sign in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "email": "ann@example.com",
+                     *       "has_passkeys": false,
+                     *       "has_password": false,
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "web-1"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
             421: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
@@ -3981,6 +4420,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Ann"
+                 *     }
+                 */
                 "application/json": components["schemas"]["AccountPatch"];
             };
         };
@@ -3991,6 +4435,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ann@example.com",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "web-1"
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -4016,6 +4467,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ann@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["EmailForm"];
             };
         };
@@ -4026,6 +4482,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ann@example.com",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "web-1"
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -4040,6 +4503,181 @@ export interface operations {
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];
+        };
+    };
+    account_identities_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them; they are few */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "last_used_at": "2026-11-21T12:00:00.000Z",
+                     *           "provider": {
+                     *             "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *             "name": "web-1"
+                     *           },
+                     *           "subject_hint": "ann@example.com"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_Identity"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_identities_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The identity */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is none of mine */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is the only way in */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_identities_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The provider */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["IdentityLinkStart"];
+            };
+        };
+        responses: {
+            /** @description Where to go; the answer remembers it in a cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "location": "https://login.example.com/authorize?client_id=roadstead&…"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["IdentityLink"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No more fit */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            /** @description The provider cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     operator_keys_list: {
@@ -4062,6 +4700,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrpLWgq5WNeBrYy9Wl3BYWE4",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "web-1",
+                     *           "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ann@laptop"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_OperatorKey"];
                 };
             };
@@ -4083,6 +4735,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE1p0w5iOfXxTGfB1nAvg4BYFfSJHhAeCnnG2XsSfvYc ada@laptop"
+                 *     }
+                 */
                 "application/json": components["schemas"]["OperatorKeyCreate"];
             };
         };
@@ -4093,6 +4750,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrpLWgq5WNeBrYy9Wl3BYWE4",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "web-1",
+                     *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ann@laptop"
+                     *     }
+                     */
                     "application/json": components["schemas"]["OperatorKey"];
                 };
             };
@@ -4139,6 +4805,299 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    account_passkeys_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them; they are few */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "backed_up": false,
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "last_used_at": "2026-11-21T12:00:00.000Z",
+                     *           "name": "web-1"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_Passkey"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                 *       "credential": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["PasskeyCreate"];
+            };
+        };
+        responses: {
+            /** @description The passkey */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "backed_up": false,
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_used_at": "2026-11-21T12:00:00.000Z",
+                     *       "name": "web-1",
+                     *       "recovery_codes": [
+                     *         "k3v9-x7qd-m2hs",
+                     *         "p8rw-4tzn-c6fy"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PasskeyAdded"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is registered already, or no more fit */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It was answered before, or too late; begin again */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description What to ask the browser */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "options": {}
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The hub has no name that passkeys could be for, or no more fit */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            /** @description Prove first that the session is yours: `POST /v1/auth/step-up` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It is none of mine */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A workspace requires a second factor, and this is the last */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    account_passkeys_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "web-1"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PasskeyPatch"];
+            };
+        };
+        responses: {
+            /** @description The passkey */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "backed_up": false,
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_used_at": "2026-11-21T12:00:00.000Z",
+                     *       "name": "web-1"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Passkey"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description It is none of mine */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     account_password_change: {
         parameters: {
             query?: never;
@@ -4148,6 +5107,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "new_password": "correct horse battery staple"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PasswordForm"];
             };
         };
@@ -4192,6 +5156,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "current": true,
+                     *           "expires_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "ip": "203.0.113.7",
+                     *           "last_seen_at": "2026-11-21T12:00:00.000Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/133.0"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_AccountSession"];
                 };
             };
@@ -4275,6 +5255,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "enabled": true,
+                     *       "recovery_codes_left": 1,
+                     *       "since": "2026-11-21T12:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["TotpState"];
                 };
             };
@@ -4296,6 +5283,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "password": "correct horse battery staple"
+                 *     }
+                 */
                 "application/json": components["schemas"]["StartForm"];
             };
         };
@@ -4306,6 +5298,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "otpauth_url": "otpauth://totp/Roadstead:ann@example.com?secret=JBSWY3DPEHPK3PXP&issuer=Roadstead",
+                     *       "secret": "JBSWY3DPEHPK3PXP"
+                     *     }
+                     */
                     "application/json": components["schemas"]["TotpStarted"];
                 };
             };
@@ -4331,11 +5329,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "passkey": {
+                 *         "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                 *         "credential": {}
+                 *       },
+                 *       "password": "correct horse battery staple",
+                 *       "totp": "492039"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProofForm"];
             };
         };
         responses: {
-            /** @description They are off, and the recovery codes are worth nothing */
+            /** @description They are off; without a passkey, the recovery codes are worth nothing */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4364,6 +5372,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "code": "492039"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ConfirmForm"];
             };
         };
@@ -4374,6 +5387,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "recovery_codes": [
+                     *         "k3v9-x7qd-m2hs",
+                     *         "p8rw-4tzn-c6fy"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
@@ -4399,6 +5420,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "passkey": {
+                 *         "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                 *         "credential": {}
+                 *       },
+                 *       "password": "correct horse battery staple",
+                 *       "totp": "492039"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProofForm"];
             };
         };
@@ -4409,6 +5440,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "recovery_codes": [
+                     *         "k3v9-x7qd-m2hs",
+                     *         "p8rw-4tzn-c6fy"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
@@ -4506,6 +5545,17 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "agent_version": "0.1.0",
+                 *       "arch": "x86_64",
+                 *       "hostname": "web-1",
+                 *       "machine_id_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                 *       "nonce": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                 *       "os": "linux",
+                 *       "token": "rsi_7Q…"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RegisterRequest"];
             };
         };
@@ -4516,6 +5566,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent_token": "rsa_8h…",
+                     *       "hub_key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+                     *       "hub_key_id": "9f86d081884c7d65",
+                     *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "ws_url": "wss://hub.example.com/v1/agent"
+                     *     }
+                     */
                     "application/json": components["schemas"]["RegisterResponse"];
                 };
             };
@@ -4569,6 +5628,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "expires_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "last_used_at": "2026-11-21T12:00:00.000Z",
+                     *           "last_used_ip": "203.0.113.7",
+                     *           "name": "nightly report",
+                     *           "networks": [
+                     *             "203.0.113.0/24"
+                     *           ],
+                     *           "permissions": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           },
+                     *           "user_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "user_name": "Ann"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_ApiKey"];
                 };
             };
@@ -4590,6 +5676,18 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "nightly report",
+                 *       "permissions": [
+                 *         "servers.read",
+                 *         "jobs.read"
+                 *       ],
+                 *       "scope": {
+                 *         "type": "workspace"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["ApiKeyForm"];
             };
         };
@@ -4600,6 +5698,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_used_at": "2026-11-21T12:00:00.000Z",
+                     *       "last_used_ip": "203.0.113.7",
+                     *       "name": "nightly report",
+                     *       "networks": [
+                     *         "203.0.113.0/24"
+                     *       ],
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "scope": {
+                     *         "type": "workspace"
+                     *       },
+                     *       "token": "rsk_5d…",
+                     *       "user_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "user_name": "Ann"
+                     *     }
+                     */
                     "application/json": components["schemas"]["ApiKeyCreated"];
                 };
             };
@@ -4664,6 +5785,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_used_at": "2026-11-21T12:00:00.000Z",
+                     *       "last_used_ip": "203.0.113.7",
+                     *       "name": "nightly report",
+                     *       "networks": [
+                     *         "203.0.113.0/24"
+                     *       ],
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "scope": {
+                     *         "type": "workspace"
+                     *       },
+                     *       "token": "rsk_5d…",
+                     *       "user_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "user_name": "Ann"
+                     *     }
+                     */
                     "application/json": components["schemas"]["ApiKeyCreated"];
                 };
             };
@@ -4714,6 +5858,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "action": "server.update",
+                     *           "actor": {
+                     *             "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *             "name": "web-1",
+                     *             "type": "user"
+                     *           },
+                     *           "at": "2026-11-21T12:00:00.000Z",
+                     *           "details": {},
+                     *           "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "ip": "203.0.113.7",
+                     *           "position": 1,
+                     *           "prev_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "redacted_at": "2026-11-21T12:00:00.000Z",
+                     *           "request_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "result": "ok",
+                     *           "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "subject": {
+                     *             "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *             "name": "web-1",
+                     *             "type": "user"
+                     *           },
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/133.0"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_AuditRecord"];
                 };
             };
@@ -4788,6 +5964,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "broken_at": 1,
+                     *       "broken_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "checked": 1,
+                     *       "ok": true,
+                     *       "problem": null,
+                     *       "redacted": 1,
+                     *       "removed_up_to": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditVerification"];
                 };
             };
@@ -4812,6 +5999,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "reason": "asked for by the person"
+                 *     }
+                 */
                 "application/json": components["schemas"]["AuditRedactForm"];
             };
         };
@@ -4822,6 +6014,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "server.update",
+                     *       "actor": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "at": "2026-11-21T12:00:00.000Z",
+                     *       "details": {},
+                     *       "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "ip": "203.0.113.7",
+                     *       "position": 1,
+                     *       "prev_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "redacted_at": "2026-11-21T12:00:00.000Z",
+                     *       "request_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "result": "ok",
+                     *       "server_id": null,
+                     *       "subject": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/133.0"
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditRecord"];
                 };
             };
@@ -4848,6 +6067,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ann@example.com",
+                 *       "password": "correct horse battery staple"
+                 *     }
+                 */
                 "application/json": components["schemas"]["LoginForm"];
             };
         };
@@ -4858,11 +6083,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "grants": [
+                     *         {
+                     *           "nodes": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "totp_enrollment_required": false,
+                     *       "user": {
+                     *         "email": "ann@example.com",
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       },
+                     *       "workspace_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "workspaces": [
+                     *         {
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "Example Ltd"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
             400: components["responses"]["Error"];
-            /** @description E-mail and password do not match */
+            /** @description E-mail and password do not match, or a second factor is needed */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4873,6 +6130,15 @@ export interface operations {
             };
             403: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            /** @description The passkey answered before, or too late; begin again */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];
             421: components["responses"]["Error"];
@@ -4908,6 +6174,367 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    auth_methods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What its sign-in page offers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "passkeys": false,
+                     *       "password": false,
+                     *       "password_reset": false,
+                     *       "providers": [
+                     *         {
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "web-1"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignInMethods"];
+                };
+            };
+            400: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_oidc_complete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "passkey": {
+                 *         "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                 *         "credential": {}
+                 *       },
+                 *       "totp": "492039"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CompleteForm"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the answer sets the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "grants": [
+                     *         {
+                     *           "nodes": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "totp_enrollment_required": false,
+                     *       "user": {
+                     *         "email": "ann@example.com",
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       },
+                     *       "workspace_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "workspaces": [
+                     *         {
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "Example Ltd"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["Error"];
+            /** @description The second factor is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description It took too long; begin again at the provider */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_oidc_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The provider */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page that goes on; it may set the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            /** @description There is no such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_oidc_start: {
+        parameters: {
+            query?: {
+                /** @description Where to go afterwards: a path of the dashboard. */
+                return_to?: string;
+                /** @description Prove again that this session is mine: the provider asks, however recently it did. */
+                step_up?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The provider, as `/v1/auth/methods` calls it */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page that goes back to the dashboard and says there what is wrong */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description To the provider */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            /** @description There is no session to prove anything of */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            421: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                 *       "credential": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the answer sets the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "grants": [
+                     *         {
+                     *           "nodes": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "totp_enrollment_required": false,
+                     *       "user": {
+                     *         "email": "ann@example.com",
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       },
+                     *       "workspace_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "workspaces": [
+                     *         {
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "Example Ltd"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["Error"];
+            /** @description The passkey opens no account here */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description It was answered before, or too late; begin again */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_passkey_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description What to ask the browser */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "options": {}
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description The hub has no name that passkeys could be for */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     auth_password_reset: {
         parameters: {
             query?: never;
@@ -4917,6 +6544,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ann@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PasswordResetForm"];
             };
         };
@@ -4927,6 +6559,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {} */
                     "application/json": components["schemas"]["Done"];
                 };
             };
@@ -4951,6 +6584,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "password": "correct horse battery staple",
+                 *       "token": "correct horse battery staple"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PasswordResetCompletion"];
             };
         };
@@ -4961,11 +6600,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {} */
                     "application/json": components["schemas"]["Done"];
                 };
             };
             400: components["responses"]["Error"];
-            /** @description A one-time code is missing or wrong */
+            /** @description A second factor is missing or wrong */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5009,6 +6649,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "grants": [
+                     *         {
+                     *           "nodes": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "totp_enrollment_required": false,
+                     *       "user": {
+                     *         "email": "ann@example.com",
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       },
+                     *       "verified_until": "2026-11-21T12:00:00.000Z",
+                     *       "workspace_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "workspaces": [
+                     *         {
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "Example Ltd"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["CurrentSession"];
                 };
             };
@@ -5030,6 +6704,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "workspace_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f"
+                 *     }
+                 */
                 "application/json": components["schemas"]["SessionPatch"];
             };
         };
@@ -5072,6 +6751,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "passkey": {
+                 *         "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                 *         "credential": {}
+                 *       },
+                 *       "password": "correct horse battery staple",
+                 *       "totp": "492039"
+                 *     }
+                 */
                 "application/json": components["schemas"]["StepUpForm"];
             };
         };
@@ -5082,13 +6771,85 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "verified_until": "2026-11-21T12:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["SteppedUp"];
+                };
+            };
+            400: components["responses"]["Error"];
+            /** @description `totp_required`: the account has a second factor */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            /** @description The passkey answered before, or too late; begin again */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_step_up_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description What to ask the browser */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ceremony_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "options": {}
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PasskeyCeremony"];
                 };
             };
             400: components["responses"]["Error"];
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
-            409: components["responses"]["Error"];
+            /** @description The account has no passkey */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];
             421: components["responses"]["Error"];
@@ -5124,6 +6885,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "attempts": 1,
+                     *           "channel": "webhook",
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "event": "member.join",
+                     *           "finished_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "last_attempt": {
+                     *             "at": "2026-11-21T12:00:00.000Z",
+                     *             "duration_ms": 1250,
+                     *             "error": null,
+                     *             "status": 1
+                     *           },
+                     *           "next_attempt_at": "2026-11-21T12:00:00.000Z",
+                     *           "state": "waiting",
+                     *           "subject": "Ann",
+                     *           "to": "hooks.example.com",
+                     *           "webhook": {
+                     *             "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *             "name": "web-1"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Delivery"];
                 };
             };
@@ -5154,6 +6944,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "attempts": 1,
+                     *       "attempts_made": [
+                     *         {
+                     *           "at": "2026-11-21T12:00:00.000Z",
+                     *           "duration_ms": 1250,
+                     *           "error": null,
+                     *           "response_excerpt": "ok",
+                     *           "status": 1
+                     *         }
+                     *       ],
+                     *       "channel": "webhook",
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "event": "member.join",
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_attempt": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "duration_ms": 1250,
+                     *         "error": null,
+                     *         "status": 1
+                     *       },
+                     *       "next_attempt_at": "2026-11-21T12:00:00.000Z",
+                     *       "payload": {},
+                     *       "state": "waiting",
+                     *       "subject": "Ann",
+                     *       "to": "hooks.example.com",
+                     *       "webhook": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["DeliveryDetail"];
                 };
             };
@@ -5185,6 +7009,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "attempts": 1,
+                     *       "channel": "webhook",
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "event": "member.join",
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_attempt": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "duration_ms": 1250,
+                     *         "error": null,
+                     *         "status": 1
+                     *       },
+                     *       "next_attempt_at": "2026-11-21T12:00:00.000Z",
+                     *       "state": "waiting",
+                     *       "subject": "Ann",
+                     *       "to": "hooks.example.com",
+                     *       "webhook": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
@@ -5244,6 +7092,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "database": "sqlite",
+                     *       "mail": {
+                     *         "from": "Roadstead <hub@example.com>",
+                     *         "host": "mail.example.com",
+                     *         "port": 1,
+                     *         "tls": "starttls"
+                     *       },
+                     *       "passkeys": false,
+                     *       "providers": [
+                     *         {
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "issuer": "https://login.example.com",
+                     *           "name": "web-1"
+                     *         }
+                     *       ],
+                     *       "public_url": "https://hub.example.com",
+                     *       "version": "0.1.0"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Installation"];
                 };
             };
@@ -5265,6 +7134,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "to": "ann@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["MailTestForm"];
             };
         };
@@ -5275,6 +7149,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": false,
+                     *       "response": "250 2.0.0 Ok: queued"
+                     *     }
+                     */
                     "application/json": components["schemas"]["MailTested"];
                 };
             };
@@ -5300,6 +7180,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "password": "correct horse battery staple",
+                 *       "token": "rsv_3k…"
+                 *     }
+                 */
                 "application/json": components["schemas"]["AcceptForm"];
             };
         };
@@ -5310,6 +7196,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "grants": [
+                     *         {
+                     *           "nodes": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "totp_enrollment_required": false,
+                     *       "user": {
+                     *         "email": "ann@example.com",
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       },
+                     *       "workspace_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "workspaces": [
+                     *         {
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "Example Ltd"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
@@ -5352,6 +7270,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "token": "rsv_3k…"
+                 *     }
+                 */
                 "application/json": components["schemas"]["LookUpForm"];
             };
         };
@@ -5362,6 +7285,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ann@example.com",
+                     *       "has_account": false,
+                     *       "workspace": "Example Ltd"
+                     *     }
+                     */
                     "application/json": components["schemas"]["InviteOffer"];
                 };
             };
@@ -5411,6 +7341,64 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "args": {
+                     *             "command": "uptime"
+                     *           },
+                     *           "counts": {
+                     *             "active": 1,
+                     *             "failed": 1,
+                     *             "succeeded": 1,
+                     *             "total": 1,
+                     *             "waiting": 1
+                     *           },
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "created_by": {
+                     *             "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *             "name": "web-1",
+                     *             "type": "user"
+                     *           },
+                     *           "exclusive": false,
+                     *           "expires_in_s": 3600,
+                     *           "finished_at": "2026-11-21T12:00:00.000Z",
+                     *           "halt": {
+                     *             "failures": 1,
+                     *             "message": "there is no such server"
+                     *           },
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "kind": "exec",
+                     *           "limits": {
+                     *             "cpu_percent": 1,
+                     *             "io_weight": 1,
+                     *             "memory_bytes": 1073741824,
+                     *             "nice": 1,
+                     *             "pids": 1
+                     *           },
+                     *           "next_wave_at": "2026-11-21T12:00:00.000Z",
+                     *           "selector": {
+                     *             "labels": {
+                     *               "role": "web"
+                     *             }
+                     *           },
+                     *           "state": "running",
+                     *           "strategy": {
+                     *             "batch_percent": 1,
+                     *             "batch_size": 1,
+                     *             "canary": 1,
+                     *             "max_failures": 1,
+                     *             "pause_s": 3600
+                     *           },
+                     *           "timeout_s": 3600,
+                     *           "wave": 1,
+                     *           "waves": 1
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_JobBatch"];
                 };
             };
@@ -5432,6 +7420,19 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "args": {
+                 *         "command": "uptime"
+                 *       },
+                 *       "kind": "exec",
+                 *       "selector": {
+                 *         "labels": {
+                 *           "role": "web"
+                 *         }
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["JobBatchCreate"];
             };
         };
@@ -5442,6 +7443,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "counts": {
+                     *         "active": 1,
+                     *         "failed": 1,
+                     *         "succeeded": 1,
+                     *         "total": 1,
+                     *         "waiting": 1
+                     *       },
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "exclusive": false,
+                     *       "expires_in_s": 3600,
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "halt": {
+                     *         "failures": 1,
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "next_wave_at": "2026-11-21T12:00:00.000Z",
+                     *       "selector": {
+                     *         "labels": {
+                     *           "role": "web"
+                     *         }
+                     *       },
+                     *       "state": "running",
+                     *       "strategy": {
+                     *         "batch_percent": 1,
+                     *         "batch_size": 1,
+                     *         "canary": 1,
+                     *         "max_failures": 1,
+                     *         "pause_s": 3600
+                     *       },
+                     *       "timeout_s": 3600,
+                     *       "wave": 1,
+                     *       "waves": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
@@ -5476,6 +7530,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "counts": {
+                     *         "active": 1,
+                     *         "failed": 1,
+                     *         "succeeded": 1,
+                     *         "total": 1,
+                     *         "waiting": 1
+                     *       },
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "exclusive": false,
+                     *       "expires_in_s": 3600,
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "halt": {
+                     *         "failures": 1,
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "next_wave_at": "2026-11-21T12:00:00.000Z",
+                     *       "selector": {
+                     *         "labels": {
+                     *           "role": "web"
+                     *         }
+                     *       },
+                     *       "state": "running",
+                     *       "strategy": {
+                     *         "batch_percent": 1,
+                     *         "batch_size": 1,
+                     *         "canary": 1,
+                     *         "max_failures": 1,
+                     *         "pause_s": 3600
+                     *       },
+                     *       "timeout_s": 3600,
+                     *       "wave": 1,
+                     *       "waves": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
@@ -5507,6 +7614,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "counts": {
+                     *         "active": 1,
+                     *         "failed": 1,
+                     *         "succeeded": 1,
+                     *         "total": 1,
+                     *         "waiting": 1
+                     *       },
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "exclusive": false,
+                     *       "expires_in_s": 3600,
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "halt": {
+                     *         "failures": 1,
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "next_wave_at": "2026-11-21T12:00:00.000Z",
+                     *       "selector": {
+                     *         "labels": {
+                     *           "role": "web"
+                     *         }
+                     *       },
+                     *       "state": "running",
+                     *       "strategy": {
+                     *         "batch_percent": 1,
+                     *         "batch_size": 1,
+                     *         "canary": 1,
+                     *         "max_failures": 1,
+                     *         "pause_s": 3600
+                     *       },
+                     *       "timeout_s": 3600,
+                     *       "wave": 1,
+                     *       "waves": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
@@ -5539,6 +7699,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "counts": {
+                     *         "active": 1,
+                     *         "failed": 1,
+                     *         "succeeded": 1,
+                     *         "total": 1,
+                     *         "waiting": 1
+                     *       },
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "exclusive": false,
+                     *       "expires_in_s": 3600,
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "halt": {
+                     *         "failures": 1,
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "next_wave_at": "2026-11-21T12:00:00.000Z",
+                     *       "selector": {
+                     *         "labels": {
+                     *           "role": "web"
+                     *         }
+                     *       },
+                     *       "state": "running",
+                     *       "strategy": {
+                     *         "batch_percent": 1,
+                     *         "batch_size": 1,
+                     *         "canary": 1,
+                     *         "max_failures": 1,
+                     *         "pause_s": 3600
+                     *       },
+                     *       "timeout_s": 3600,
+                     *       "wave": 1,
+                     *       "waves": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
@@ -5571,6 +7784,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "counts": {
+                     *         "active": 1,
+                     *         "failed": 1,
+                     *         "succeeded": 1,
+                     *         "total": 1,
+                     *         "waiting": 1
+                     *       },
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "exclusive": false,
+                     *       "expires_in_s": 3600,
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "halt": {
+                     *         "failures": 1,
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "next_wave_at": "2026-11-21T12:00:00.000Z",
+                     *       "selector": {
+                     *         "labels": {
+                     *           "role": "web"
+                     *         }
+                     *       },
+                     *       "state": "running",
+                     *       "strategy": {
+                     *         "batch_percent": 1,
+                     *         "batch_size": 1,
+                     *         "canary": 1,
+                     *         "max_failures": 1,
+                     *         "pause_s": 3600
+                     *       },
+                     *       "timeout_s": 3600,
+                     *       "wave": 1,
+                     *       "waves": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobBatch"];
                 };
             };
@@ -5610,6 +7876,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "job": {
+                     *             "duration_ms": 1250,
+                     *             "error": {
+                     *               "code": "worker_killed",
+                     *               "message": "there is no such server"
+                     *             },
+                     *             "exit_code": 0,
+                     *             "finished_at": "2026-11-21T12:00:00.000Z",
+                     *             "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *             "started_at": "2026-11-21T12:00:00.000Z",
+                     *             "state": "queued"
+                     *           },
+                     *           "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "server_name": "web-1",
+                     *           "wave": 1
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_JobBatchServer"];
                 };
             };
@@ -5652,6 +7942,57 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "args": {
+                     *             "command": "uptime"
+                     *           },
+                     *           "batch_id": null,
+                     *           "cancel_requested_at": "2026-11-21T12:00:00.000Z",
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "created_by": {
+                     *             "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *             "name": "web-1",
+                     *             "type": "user"
+                     *           },
+                     *           "duration_ms": 1250,
+                     *           "error": {
+                     *             "code": "worker_killed",
+                     *             "message": "there is no such server"
+                     *           },
+                     *           "exclusive": false,
+                     *           "exit_code": 0,
+                     *           "expires_at": "2026-11-21T12:00:00.000Z",
+                     *           "finished_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "kind": "exec",
+                     *           "limits": {
+                     *             "cpu_percent": 1,
+                     *             "io_weight": 1,
+                     *             "memory_bytes": 1073741824,
+                     *             "nice": 1,
+                     *             "pids": 1
+                     *           },
+                     *           "log": {
+                     *             "bytes": 1073741824,
+                     *             "removed_at": "2026-11-21T12:00:00.000Z",
+                     *             "truncated": false
+                     *           },
+                     *           "result": {},
+                     *           "retry_of": null,
+                     *           "sent_at": "2026-11-21T12:00:00.000Z",
+                     *           "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "signal": null,
+                     *           "started_at": "2026-11-21T12:00:00.000Z",
+                     *           "state": "queued",
+                     *           "timeout_s": 3600
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Job"];
                 };
             };
@@ -5673,6 +8014,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "args": {
+                 *         "command": "uptime"
+                 *       },
+                 *       "kind": "exec",
+                 *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f"
+                 *     }
+                 */
                 "application/json": components["schemas"]["JobCreate"];
             };
         };
@@ -5683,6 +8033,52 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "batch_id": null,
+                     *       "cancel_requested_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "duration_ms": 1250,
+                     *       "error": {
+                     *         "code": "worker_killed",
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "exclusive": false,
+                     *       "exit_code": 0,
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "log": {
+                     *         "bytes": 1073741824,
+                     *         "removed_at": "2026-11-21T12:00:00.000Z",
+                     *         "truncated": false
+                     *       },
+                     *       "result": {},
+                     *       "retry_of": null,
+                     *       "sent_at": "2026-11-21T12:00:00.000Z",
+                     *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "signal": null,
+                     *       "started_at": "2026-11-21T12:00:00.000Z",
+                     *       "state": "queued",
+                     *       "timeout_s": 3600
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -5726,6 +8122,52 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "batch_id": null,
+                     *       "cancel_requested_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "duration_ms": 1250,
+                     *       "error": {
+                     *         "code": "worker_killed",
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "exclusive": false,
+                     *       "exit_code": 0,
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "log": {
+                     *         "bytes": 1073741824,
+                     *         "removed_at": "2026-11-21T12:00:00.000Z",
+                     *         "truncated": false
+                     *       },
+                     *       "result": {},
+                     *       "retry_of": null,
+                     *       "sent_at": "2026-11-21T12:00:00.000Z",
+                     *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "signal": null,
+                     *       "started_at": "2026-11-21T12:00:00.000Z",
+                     *       "state": "queued",
+                     *       "timeout_s": 3600
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -5757,6 +8199,52 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "batch_id": null,
+                     *       "cancel_requested_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "duration_ms": 1250,
+                     *       "error": {
+                     *         "code": "worker_killed",
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "exclusive": false,
+                     *       "exit_code": 0,
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "log": {
+                     *         "bytes": 1073741824,
+                     *         "removed_at": "2026-11-21T12:00:00.000Z",
+                     *         "truncated": false
+                     *       },
+                     *       "result": {},
+                     *       "retry_of": null,
+                     *       "sent_at": "2026-11-21T12:00:00.000Z",
+                     *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "signal": null,
+                     *       "started_at": "2026-11-21T12:00:00.000Z",
+                     *       "state": "queued",
+                     *       "timeout_s": 3600
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -5800,6 +8288,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "complete": true,
+                     *       "data": [
+                     *         {
+                     *           "at": "2026-11-21T12:00:00.000Z",
+                     *           "bytes": 1073741824,
+                     *           "gap_bytes": 1073741824,
+                     *           "offset": 1,
+                     *           "stream": "out",
+                     *           "text": "Listening on port 8080\n"
+                     *         }
+                     *       ],
+                     *       "next_offset": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["LogPage"];
                     "text/plain": string;
                     "text/event-stream": components["schemas"]["LogChunk"];
@@ -5853,6 +8357,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "complete": true,
+                     *       "data": [
+                     *         {
+                     *           "at": "2026-11-21T12:00:00.000Z",
+                     *           "matches": [
+                     *             1
+                     *           ],
+                     *           "offset": 1,
+                     *           "stream": "out",
+                     *           "text": "Listening on port 8080\n",
+                     *           "text_offset": 1,
+                     *           "truncated": false
+                     *         }
+                     *       ],
+                     *       "next_from": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["LogMatches"];
                 };
             };
@@ -5893,6 +8416,52 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "batch_id": null,
+                     *       "cancel_requested_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "duration_ms": 1250,
+                     *       "error": {
+                     *         "code": "worker_killed",
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "exclusive": false,
+                     *       "exit_code": 0,
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "log": {
+                     *         "bytes": 1073741824,
+                     *         "removed_at": "2026-11-21T12:00:00.000Z",
+                     *         "truncated": false
+                     *       },
+                     *       "result": {},
+                     *       "retry_of": null,
+                     *       "sent_at": "2026-11-21T12:00:00.000Z",
+                     *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "signal": null,
+                     *       "started_at": "2026-11-21T12:00:00.000Z",
+                     *       "state": "queued",
+                     *       "timeout_s": 3600
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -5919,6 +8488,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "signature": "-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAAAQ…\n-----END SSH SIGNATURE-----"
+                 *     }
+                 */
                 "application/json": components["schemas"]["JobSign"];
             };
         };
@@ -5929,6 +8503,52 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "args": {
+                     *         "command": "uptime"
+                     *       },
+                     *       "batch_id": null,
+                     *       "cancel_requested_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1",
+                     *         "type": "user"
+                     *       },
+                     *       "duration_ms": 1250,
+                     *       "error": {
+                     *         "code": "worker_killed",
+                     *         "message": "there is no such server"
+                     *       },
+                     *       "exclusive": false,
+                     *       "exit_code": 0,
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "kind": "exec",
+                     *       "limits": {
+                     *         "cpu_percent": 1,
+                     *         "io_weight": 1,
+                     *         "memory_bytes": 1073741824,
+                     *         "nice": 1,
+                     *         "pids": 1
+                     *       },
+                     *       "log": {
+                     *         "bytes": 1073741824,
+                     *         "removed_at": "2026-11-21T12:00:00.000Z",
+                     *         "truncated": false
+                     *       },
+                     *       "result": {},
+                     *       "retry_of": null,
+                     *       "sent_at": "2026-11-21T12:00:00.000Z",
+                     *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "signal": null,
+                     *       "started_at": "2026-11-21T12:00:00.000Z",
+                     *       "state": "queued",
+                     *       "timeout_s": 3600
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -5964,6 +8584,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "job_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "namespace": "roadstead-job",
+                     *       "op_body": "{\"job_id\":\"…\",\"kind\":\"exec\",…}",
+                     *       "operators": [
+                     *         {
+                     *           "comment": "ann@laptop",
+                     *           "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDHZ5cUbC4w0TnVu4k"
+                     *         }
+                     *       ],
+                     *       "signatures": [
+                     *         {
+                     *           "at": "2026-11-21T12:00:00.000Z",
+                     *           "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDHZ5cUbC4w0TnVu4k",
+                     *           "key_name": "laptop",
+                     *           "member": {
+                     *             "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *             "name": "web-1"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobSigning"];
                 };
             };
@@ -5992,6 +8636,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {} */
                     "application/json": Record<string, never>;
                 };
             };
@@ -6022,6 +8667,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "allow_private": false,
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "created_by": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "disabled_reason": null,
+                     *           "enabled": true,
+                     *           "events": [
+                     *             "member.*",
+                     *             "server.delete"
+                     *           ],
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "last_delivery": {
+                     *             "at": "2026-11-21T12:00:00.000Z",
+                     *             "state": "waiting"
+                     *           },
+                     *           "missed": 1,
+                     *           "name": "chat",
+                     *           "url": "https://hooks.example.com/roadstead",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Webhook"];
                 };
             };
@@ -6043,6 +8715,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "events": [
+                 *         "member.*",
+                 *         "server.delete"
+                 *       ],
+                 *       "name": "chat",
+                 *       "url": "https://hooks.example.com/roadstead"
+                 *     }
+                 */
                 "application/json": components["schemas"]["WebhookForm"];
             };
         };
@@ -6053,6 +8735,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_private": false,
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "disabled_reason": null,
+                     *       "enabled": true,
+                     *       "events": [
+                     *         "member.*",
+                     *         "server.delete"
+                     *       ],
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_delivery": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "state": "waiting"
+                     *       },
+                     *       "missed": 1,
+                     *       "name": "chat",
+                     *       "secret": "JBSWY3DPEHPK3PXP",
+                     *       "url": "https://hooks.example.com/roadstead",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookMade"];
                 };
             };
@@ -6087,6 +8792,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_private": false,
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "disabled_reason": null,
+                     *       "enabled": true,
+                     *       "events": [
+                     *         "member.*",
+                     *         "server.delete"
+                     *       ],
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_delivery": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "state": "waiting"
+                     *       },
+                     *       "missed": 1,
+                     *       "name": "chat",
+                     *       "url": "https://hooks.example.com/roadstead",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -6145,6 +8872,18 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "allow_private": false,
+                 *       "enabled": true,
+                 *       "events": [
+                 *         "member.*",
+                 *         "server.delete"
+                 *       ],
+                 *       "name": "chat",
+                 *       "url": "https://hooks.example.com/roadstead"
+                 *     }
+                 */
                 "application/json": components["schemas"]["WebhookPatch"];
             };
         };
@@ -6155,6 +8894,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_private": false,
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "disabled_reason": null,
+                     *       "enabled": true,
+                     *       "events": [
+                     *         "member.*",
+                     *         "server.delete"
+                     *       ],
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_delivery": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "state": "waiting"
+                     *       },
+                     *       "missed": 1,
+                     *       "name": "chat",
+                     *       "url": "https://hooks.example.com/roadstead",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -6191,6 +8952,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_private": false,
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "created_by": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "disabled_reason": null,
+                     *       "enabled": true,
+                     *       "events": [
+                     *         "member.*",
+                     *         "server.delete"
+                     *       ],
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_delivery": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "state": "waiting"
+                     *       },
+                     *       "missed": 1,
+                     *       "name": "chat",
+                     *       "secret": "JBSWY3DPEHPK3PXP",
+                     *       "url": "https://hooks.example.com/roadstead",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookMade"];
                 };
             };
@@ -6223,6 +9007,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "attempts": 1,
+                     *       "channel": "webhook",
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "event": "member.join",
+                     *       "finished_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "last_attempt": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "duration_ms": 1250,
+                     *         "error": null,
+                     *         "status": 1
+                     *       },
+                     *       "next_attempt_at": "2026-11-21T12:00:00.000Z",
+                     *       "state": "waiting",
+                     *       "subject": "Ann",
+                     *       "to": "hooks.example.com",
+                     *       "webhook": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
@@ -6252,6 +9060,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "features": [
+                     *         "white_label"
+                     *       ],
+                     *       "limits": {
+                     *         "members": 1,
+                     *         "servers": 1
+                     *       },
+                     *       "name": "Team",
+                     *       "used": {
+                     *         "members": 1,
+                     *         "servers": 1
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Plan"];
                 };
             };
@@ -6284,6 +9109,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "Shop",
+                     *           "servers": 1,
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Project"];
                 };
             };
@@ -6305,6 +9144,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Shop"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProjectForm"];
             };
         };
@@ -6315,6 +9159,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Shop",
+                     *       "servers": 1,
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Project"];
                 };
             };
@@ -6349,6 +9202,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Shop",
+                     *       "servers": 1,
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Project"];
                 };
             };
@@ -6407,6 +9269,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Shop"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProjectForm"];
             };
         };
@@ -6417,6 +9284,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Shop",
+                     *       "servers": 1,
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Project"];
                 };
             };
@@ -6473,6 +9349,149 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "agent": {
+                     *             "capabilities": [
+                     *               "exec"
+                     *             ],
+                     *             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "target": "x86_64",
+                     *             "version": "0.1.0"
+                     *           },
+                     *           "host": {
+                     *             "arch": "x86_64",
+                     *             "boot_id": "2f1c0d0e-7c0f-4a34-8d0b-8f6a1f6b1a52",
+                     *             "cpus": 1,
+                     *             "hostname": "web-1",
+                     *             "kernel": "6.1.0-18-amd64",
+                     *             "memory_bytes": 1073741824,
+                     *             "os": "linux",
+                     *             "os_version": "12"
+                     *           },
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "labels": {
+                     *             "role": "web"
+                     *           },
+                     *           "last_seen_at": "2026-11-21T12:00:00.000Z",
+                     *           "live": {
+                     *             "at": "2026-11-21T12:00:00.000Z",
+                     *             "cpu_percent": 12.5,
+                     *             "disk_percent": 12.5,
+                     *             "load1": 12.5,
+                     *             "memory_percent": 12.5,
+                     *             "rx_bytes_per_s": 12.5,
+                     *             "tx_bytes_per_s": 12.5,
+                     *             "uptime_s": 3600
+                     *           },
+                     *           "maintenance": false,
+                     *           "name": "web-1",
+                     *           "policy": {
+                     *             "denied_kinds": [],
+                     *             "file": {
+                     *               "kinds": [
+                     *                 "exec"
+                     *               ],
+                     *               "paths": [
+                     *                 "/srv"
+                     *               ],
+                     *               "require_operator_signature": [
+                     *                 "read"
+                     *               ],
+                     *               "tiers": [
+                     *                 "read"
+                     *               ],
+                     *               "users": [
+                     *                 "deploy"
+                     *               ]
+                     *             },
+                     *             "hub": {
+                     *               "kinds": [
+                     *                 "exec"
+                     *               ],
+                     *               "paths": [
+                     *                 "/srv"
+                     *               ],
+                     *               "require_operator_signature": [
+                     *                 "read"
+                     *               ],
+                     *               "tiers": [
+                     *                 "read"
+                     *               ],
+                     *               "users": [
+                     *                 "deploy"
+                     *               ]
+                     *             },
+                     *             "hub_seq": 1,
+                     *             "operators": [
+                     *               {
+                     *                 "comment": "ann@laptop",
+                     *                 "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDHZ5cUbC4w0TnVu4k"
+                     *               }
+                     *             ],
+                     *             "problem": null,
+                     *             "require_operator_signature": [
+                     *               "read"
+                     *             ],
+                     *             "source": "absent",
+                     *             "tiers": [
+                     *               "read"
+                     *             ]
+                     *           },
+                     *           "project_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "registered_at": "2026-11-21T12:00:00.000Z",
+                     *           "restrictions": {
+                     *             "in_force": false,
+                     *             "rules": {
+                     *               "kinds": [
+                     *                 "exec"
+                     *               ],
+                     *               "paths": [
+                     *                 "/srv"
+                     *               ],
+                     *               "require_operator_signature": [
+                     *                 "read"
+                     *               ],
+                     *               "tiers": [
+                     *                 "read"
+                     *               ],
+                     *               "users": [
+                     *                 "deploy"
+                     *               ]
+                     *             },
+                     *             "seq": 1
+                     *           },
+                     *           "spark": {
+                     *             "cpu_percent": [
+                     *               12.5
+                     *             ],
+                     *             "memory_percent": [
+                     *               12.5
+                     *             ],
+                     *             "step_s": 3600
+                     *           },
+                     *           "status": "online",
+                     *           "token": {
+                     *             "issued_at": "2026-11-21T12:00:00.000Z",
+                     *             "rotation": {
+                     *               "started_at": "2026-11-21T12:00:00.000Z"
+                     *             }
+                     *           },
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU",
+                     *       "totals": {
+                     *         "offline": 1,
+                     *         "online": 1,
+                     *         "pending": 1,
+                     *         "revoked": 1,
+                     *         "suspect": 1
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["ServerList"];
                 };
             };
@@ -6505,6 +9524,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "expires_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "labels": {
+                     *             "role": "web"
+                     *           },
+                     *           "name": "web-1",
+                     *           "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "status": "pending",
+                     *           "used_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_InstallToken"];
                 };
             };
@@ -6526,6 +9564,17 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "labels": {
+                 *         "role": "web"
+                 *       },
+                 *       "name": "web-1",
+                 *       "project_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                 *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                 *       "ttl_s": 3600
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewInstallToken"];
             };
         };
@@ -6536,6 +9585,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "command": "curl -fsS https://hub.example.com/install.sh | RS_TOKEN=rsi_7Q… sh",
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "hub_fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "token": "rsi_7Q…"
+                     *     }
+                     */
                     "application/json": components["schemas"]["MintedToken"];
                 };
             };
@@ -6579,6 +9637,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "labels": {
+                     *         "role": "web"
+                     *       },
+                     *       "name": "web-1",
+                     *       "server_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "status": "pending",
+                     *       "used_at": "2026-11-21T12:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["InstallToken"];
                 };
             };
@@ -6640,6 +9712,178 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent": {
+                     *         "capabilities": [
+                     *           "exec"
+                     *         ],
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "target": "x86_64",
+                     *         "version": "0.1.0"
+                     *       },
+                     *       "agent_usage": {
+                     *         "cpu_ms": 1250,
+                     *         "rss_bytes": 1073741824,
+                     *         "spool_bytes": 1073741824
+                     *       },
+                     *       "clock_offset_ms": 1250,
+                     *       "cpu": {
+                     *         "iowait_percent": 12.5,
+                     *         "per_core_percent": [
+                     *           12.5
+                     *         ],
+                     *         "steal_percent": 12.5
+                     *       },
+                     *       "filesystems": [
+                     *         {
+                     *           "fs": "ext4",
+                     *           "inodes_total": 1,
+                     *           "inodes_used": 1,
+                     *           "mount": "/",
+                     *           "total_bytes": 1073741824,
+                     *           "used_bytes": 1073741824
+                     *         }
+                     *       ],
+                     *       "host": {
+                     *         "arch": "x86_64",
+                     *         "boot_id": "2f1c0d0e-7c0f-4a34-8d0b-8f6a1f6b1a52",
+                     *         "cpus": 1,
+                     *         "hostname": "web-1",
+                     *         "kernel": "6.1.0-18-amd64",
+                     *         "memory_bytes": 1073741824,
+                     *         "os": "linux",
+                     *         "os_version": "12"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "interfaces": [
+                     *         {
+                     *           "name": "eth0",
+                     *           "rx_bytes": 1073741824,
+                     *           "rx_errors": 1,
+                     *           "tx_bytes": 1073741824,
+                     *           "tx_errors": 1
+                     *         }
+                     *       ],
+                     *       "labels": {
+                     *         "role": "web"
+                     *       },
+                     *       "last_seen_at": "2026-11-21T12:00:00.000Z",
+                     *       "live": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "cpu_percent": 12.5,
+                     *         "disk_percent": 12.5,
+                     *         "load1": 12.5,
+                     *         "memory_percent": 12.5,
+                     *         "rx_bytes_per_s": 12.5,
+                     *         "tx_bytes_per_s": 12.5,
+                     *         "uptime_s": 3600
+                     *       },
+                     *       "maintenance": false,
+                     *       "memory": {
+                     *         "available_bytes": 1073741824,
+                     *         "cached_bytes": 1073741824,
+                     *         "swap_total_bytes": 1073741824,
+                     *         "swap_used_bytes": 1073741824,
+                     *         "total_bytes": 1073741824,
+                     *         "used_bytes": 1073741824
+                     *       },
+                     *       "name": "web-1",
+                     *       "policy": {
+                     *         "denied_kinds": [],
+                     *         "file": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub_seq": 1,
+                     *         "operators": [
+                     *           {
+                     *             "comment": "ann@laptop",
+                     *             "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDHZ5cUbC4w0TnVu4k"
+                     *           }
+                     *         ],
+                     *         "problem": null,
+                     *         "require_operator_signature": [
+                     *           "read"
+                     *         ],
+                     *         "source": "absent",
+                     *         "tiers": [
+                     *           "read"
+                     *         ]
+                     *       },
+                     *       "processes": 1,
+                     *       "project_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "registered_at": "2026-11-21T12:00:00.000Z",
+                     *       "restrictions": {
+                     *         "in_force": false,
+                     *         "rules": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "seq": 1
+                     *       },
+                     *       "spark": {
+                     *         "cpu_percent": [
+                     *           12.5
+                     *         ],
+                     *         "memory_percent": [
+                     *           12.5
+                     *         ],
+                     *         "step_s": 3600
+                     *       },
+                     *       "status": "online",
+                     *       "token": {
+                     *         "issued_at": "2026-11-21T12:00:00.000Z",
+                     *         "rotation": {
+                     *           "started_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["ServerDetail"];
                 };
             };
@@ -6698,6 +9942,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "labels": {
+                 *         "role": "web"
+                 *       },
+                 *       "name": "web-1",
+                 *       "project_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ServerPatch"];
             };
         };
@@ -6708,6 +9961,137 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent": {
+                     *         "capabilities": [
+                     *           "exec"
+                     *         ],
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "target": "x86_64",
+                     *         "version": "0.1.0"
+                     *       },
+                     *       "host": {
+                     *         "arch": "x86_64",
+                     *         "boot_id": "2f1c0d0e-7c0f-4a34-8d0b-8f6a1f6b1a52",
+                     *         "cpus": 1,
+                     *         "hostname": "web-1",
+                     *         "kernel": "6.1.0-18-amd64",
+                     *         "memory_bytes": 1073741824,
+                     *         "os": "linux",
+                     *         "os_version": "12"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "labels": {
+                     *         "role": "web"
+                     *       },
+                     *       "last_seen_at": "2026-11-21T12:00:00.000Z",
+                     *       "live": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "cpu_percent": 12.5,
+                     *         "disk_percent": 12.5,
+                     *         "load1": 12.5,
+                     *         "memory_percent": 12.5,
+                     *         "rx_bytes_per_s": 12.5,
+                     *         "tx_bytes_per_s": 12.5,
+                     *         "uptime_s": 3600
+                     *       },
+                     *       "maintenance": false,
+                     *       "name": "web-1",
+                     *       "policy": {
+                     *         "denied_kinds": [],
+                     *         "file": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub_seq": 1,
+                     *         "operators": [
+                     *           {
+                     *             "comment": "ann@laptop",
+                     *             "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDHZ5cUbC4w0TnVu4k"
+                     *           }
+                     *         ],
+                     *         "problem": null,
+                     *         "require_operator_signature": [
+                     *           "read"
+                     *         ],
+                     *         "source": "absent",
+                     *         "tiers": [
+                     *           "read"
+                     *         ]
+                     *       },
+                     *       "project_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "registered_at": "2026-11-21T12:00:00.000Z",
+                     *       "restrictions": {
+                     *         "in_force": false,
+                     *         "rules": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "seq": 1
+                     *       },
+                     *       "spark": {
+                     *         "cpu_percent": [
+                     *           12.5
+                     *         ],
+                     *         "memory_percent": [
+                     *           12.5
+                     *         ],
+                     *         "step_s": 3600
+                     *       },
+                     *       "status": "online",
+                     *       "token": {
+                     *         "issued_at": "2026-11-21T12:00:00.000Z",
+                     *         "rotation": {
+                     *           "started_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Server"];
                 };
             };
@@ -6759,6 +10143,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "from": "2026-11-21T12:00:00.000Z",
+                     *       "series": {
+                     *         "name": [
+                     *           12.5
+                     *         ]
+                     *       },
+                     *       "step_s": 3600,
+                     *       "t": [
+                     *         1
+                     *       ],
+                     *       "to": "2026-11-21T12:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Metrics"];
                 };
             };
@@ -6793,6 +10192,25 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "kinds": [
+                 *         "exec"
+                 *       ],
+                 *       "paths": [
+                 *         "/srv"
+                 *       ],
+                 *       "require_operator_signature": [
+                 *         "read"
+                 *       ],
+                 *       "tiers": [
+                 *         "read"
+                 *       ],
+                 *       "users": [
+                 *         "deploy"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["PolicyRules"];
             };
         };
@@ -6803,6 +10221,137 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent": {
+                     *         "capabilities": [
+                     *           "exec"
+                     *         ],
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "target": "x86_64",
+                     *         "version": "0.1.0"
+                     *       },
+                     *       "host": {
+                     *         "arch": "x86_64",
+                     *         "boot_id": "2f1c0d0e-7c0f-4a34-8d0b-8f6a1f6b1a52",
+                     *         "cpus": 1,
+                     *         "hostname": "web-1",
+                     *         "kernel": "6.1.0-18-amd64",
+                     *         "memory_bytes": 1073741824,
+                     *         "os": "linux",
+                     *         "os_version": "12"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "labels": {
+                     *         "role": "web"
+                     *       },
+                     *       "last_seen_at": "2026-11-21T12:00:00.000Z",
+                     *       "live": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "cpu_percent": 12.5,
+                     *         "disk_percent": 12.5,
+                     *         "load1": 12.5,
+                     *         "memory_percent": 12.5,
+                     *         "rx_bytes_per_s": 12.5,
+                     *         "tx_bytes_per_s": 12.5,
+                     *         "uptime_s": 3600
+                     *       },
+                     *       "maintenance": false,
+                     *       "name": "web-1",
+                     *       "policy": {
+                     *         "denied_kinds": [],
+                     *         "file": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub_seq": 1,
+                     *         "operators": [
+                     *           {
+                     *             "comment": "ann@laptop",
+                     *             "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDHZ5cUbC4w0TnVu4k"
+                     *           }
+                     *         ],
+                     *         "problem": null,
+                     *         "require_operator_signature": [
+                     *           "read"
+                     *         ],
+                     *         "source": "absent",
+                     *         "tiers": [
+                     *           "read"
+                     *         ]
+                     *       },
+                     *       "project_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "registered_at": "2026-11-21T12:00:00.000Z",
+                     *       "restrictions": {
+                     *         "in_force": false,
+                     *         "rules": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "seq": 1
+                     *       },
+                     *       "spark": {
+                     *         "cpu_percent": [
+                     *           12.5
+                     *         ],
+                     *         "memory_percent": [
+                     *           12.5
+                     *         ],
+                     *         "step_s": 3600
+                     *       },
+                     *       "status": "online",
+                     *       "token": {
+                     *         "issued_at": "2026-11-21T12:00:00.000Z",
+                     *         "rotation": {
+                     *           "started_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Server"];
                 };
             };
@@ -6838,6 +10387,137 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent": {
+                     *         "capabilities": [
+                     *           "exec"
+                     *         ],
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "target": "x86_64",
+                     *         "version": "0.1.0"
+                     *       },
+                     *       "host": {
+                     *         "arch": "x86_64",
+                     *         "boot_id": "2f1c0d0e-7c0f-4a34-8d0b-8f6a1f6b1a52",
+                     *         "cpus": 1,
+                     *         "hostname": "web-1",
+                     *         "kernel": "6.1.0-18-amd64",
+                     *         "memory_bytes": 1073741824,
+                     *         "os": "linux",
+                     *         "os_version": "12"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "labels": {
+                     *         "role": "web"
+                     *       },
+                     *       "last_seen_at": "2026-11-21T12:00:00.000Z",
+                     *       "live": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "cpu_percent": 12.5,
+                     *         "disk_percent": 12.5,
+                     *         "load1": 12.5,
+                     *         "memory_percent": 12.5,
+                     *         "rx_bytes_per_s": 12.5,
+                     *         "tx_bytes_per_s": 12.5,
+                     *         "uptime_s": 3600
+                     *       },
+                     *       "maintenance": false,
+                     *       "name": "web-1",
+                     *       "policy": {
+                     *         "denied_kinds": [],
+                     *         "file": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub_seq": 1,
+                     *         "operators": [
+                     *           {
+                     *             "comment": "ann@laptop",
+                     *             "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDHZ5cUbC4w0TnVu4k"
+                     *           }
+                     *         ],
+                     *         "problem": null,
+                     *         "require_operator_signature": [
+                     *           "read"
+                     *         ],
+                     *         "source": "absent",
+                     *         "tiers": [
+                     *           "read"
+                     *         ]
+                     *       },
+                     *       "project_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "registered_at": "2026-11-21T12:00:00.000Z",
+                     *       "restrictions": {
+                     *         "in_force": false,
+                     *         "rules": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "seq": 1
+                     *       },
+                     *       "spark": {
+                     *         "cpu_percent": [
+                     *           12.5
+                     *         ],
+                     *         "memory_percent": [
+                     *           12.5
+                     *         ],
+                     *         "step_s": 3600
+                     *       },
+                     *       "status": "online",
+                     *       "token": {
+                     *         "issued_at": "2026-11-21T12:00:00.000Z",
+                     *         "rotation": {
+                     *           "started_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Server"];
                 };
             };
@@ -6870,6 +10550,137 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent": {
+                     *         "capabilities": [
+                     *           "exec"
+                     *         ],
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "target": "x86_64",
+                     *         "version": "0.1.0"
+                     *       },
+                     *       "host": {
+                     *         "arch": "x86_64",
+                     *         "boot_id": "2f1c0d0e-7c0f-4a34-8d0b-8f6a1f6b1a52",
+                     *         "cpus": 1,
+                     *         "hostname": "web-1",
+                     *         "kernel": "6.1.0-18-amd64",
+                     *         "memory_bytes": 1073741824,
+                     *         "os": "linux",
+                     *         "os_version": "12"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "labels": {
+                     *         "role": "web"
+                     *       },
+                     *       "last_seen_at": "2026-11-21T12:00:00.000Z",
+                     *       "live": {
+                     *         "at": "2026-11-21T12:00:00.000Z",
+                     *         "cpu_percent": 12.5,
+                     *         "disk_percent": 12.5,
+                     *         "load1": 12.5,
+                     *         "memory_percent": 12.5,
+                     *         "rx_bytes_per_s": 12.5,
+                     *         "tx_bytes_per_s": 12.5,
+                     *         "uptime_s": 3600
+                     *       },
+                     *       "maintenance": false,
+                     *       "name": "web-1",
+                     *       "policy": {
+                     *         "denied_kinds": [],
+                     *         "file": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "hub_seq": 1,
+                     *         "operators": [
+                     *           {
+                     *             "comment": "ann@laptop",
+                     *             "fingerprint": "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDHZ5cUbC4w0TnVu4k"
+                     *           }
+                     *         ],
+                     *         "problem": null,
+                     *         "require_operator_signature": [
+                     *           "read"
+                     *         ],
+                     *         "source": "absent",
+                     *         "tiers": [
+                     *           "read"
+                     *         ]
+                     *       },
+                     *       "project_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "registered_at": "2026-11-21T12:00:00.000Z",
+                     *       "restrictions": {
+                     *         "in_force": false,
+                     *         "rules": {
+                     *           "kinds": [
+                     *             "exec"
+                     *           ],
+                     *           "paths": [
+                     *             "/srv"
+                     *           ],
+                     *           "require_operator_signature": [
+                     *             "read"
+                     *           ],
+                     *           "tiers": [
+                     *             "read"
+                     *           ],
+                     *           "users": [
+                     *             "deploy"
+                     *           ]
+                     *         },
+                     *         "seq": 1
+                     *       },
+                     *       "spark": {
+                     *         "cpu_percent": [
+                     *           12.5
+                     *         ],
+                     *         "memory_percent": [
+                     *           12.5
+                     *         ],
+                     *         "step_s": 3600
+                     *       },
+                     *       "status": "online",
+                     *       "token": {
+                     *         "issued_at": "2026-11-21T12:00:00.000Z",
+                     *         "rotation": {
+                     *           "started_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Server"];
                 };
             };
@@ -6896,6 +10707,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "interval_ms": 1250,
+                 *       "ttl_s": 3600
+                 *     }
+                 */
                 "application/json": components["schemas"]["WatchRequest"];
             };
         };
@@ -6936,6 +10753,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "needs_setup": false
+                     *     }
+                     */
                     "application/json": components["schemas"]["SetupState"];
                 };
             };
@@ -6955,6 +10777,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "code": "4F7K-92QD",
+                 *       "email": "ann@example.com",
+                 *       "name": "Ann",
+                 *       "password": "correct horse battery staple",
+                 *       "workspace": "Example Ltd"
+                 *     }
+                 */
                 "application/json": components["schemas"]["SetupForm"];
             };
         };
@@ -6965,6 +10796,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "email": "ann@example.com",
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "web-1"
+                     *       },
+                     *       "workspace": {
+                     *         "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *         "name": "Example Ltd"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["SetupDone"];
                 };
             };
@@ -7000,6 +10844,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "email": "ann@example.com",
+                     *           "expired": false,
+                     *           "expires_at": "2026-11-21T12:00:00.000Z",
+                     *           "granted": {
+                     *             "role": "owner"
+                     *           },
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "invited_by": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Invite"];
                 };
             };
@@ -7021,6 +10886,17 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ann@example.com",
+                 *       "granted": {
+                 *         "role": "owner"
+                 *       },
+                 *       "scope": {
+                 *         "type": "workspace"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["InviteForm"];
             };
         };
@@ -7031,6 +10907,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "email": "ann@example.com",
+                     *       "expired": false,
+                     *       "expires_at": "2026-11-21T12:00:00.000Z",
+                     *       "granted": {
+                     *         "role": "owner"
+                     *       },
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "invited_by": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "mailed": false,
+                     *       "scope": {
+                     *         "type": "workspace"
+                     *       },
+                     *       "token": "rsv_3k…",
+                     *       "url": "https://hub.example.com/invite#rsv_3k…"
+                     *     }
+                     */
                     "application/json": components["schemas"]["InviteCreated"];
                 };
             };
@@ -7097,6 +10992,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "email": "ann@example.com",
+                     *           "grants": [
+                     *             {
+                     *               "granted": {
+                     *                 "role": "owner"
+                     *               },
+                     *               "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *               "permissions": [
+                     *                 "servers.read",
+                     *                 "jobs.read"
+                     *               ],
+                     *               "role_name": "Deployer",
+                     *               "scope": {
+                     *                 "type": "workspace"
+                     *               },
+                     *               "scope_name": "Shop",
+                     *               "source": null
+                     *             }
+                     *           ],
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "joined_at": "2026-11-21T12:00:00.000Z",
+                     *           "name": "web-1",
+                     *           "permissions": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Member"];
                 };
             };
@@ -7127,6 +11057,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ann@example.com",
+                     *       "grants": [
+                     *         {
+                     *           "granted": {
+                     *             "role": "owner"
+                     *           },
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "permissions": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "role_name": "Deployer",
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           },
+                     *           "scope_name": "Shop",
+                     *           "source": null
+                     *         }
+                     *       ],
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "joined_at": "2026-11-21T12:00:00.000Z",
+                     *       "name": "web-1",
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Member"];
                 };
             };
@@ -7182,6 +11142,20 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "grants": [
+                 *         {
+                 *           "granted": {
+                 *             "role": "owner"
+                 *           },
+                 *           "scope": {
+                 *             "type": "workspace"
+                 *           }
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["GrantsForm"];
             };
         };
@@ -7192,6 +11166,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ann@example.com",
+                     *       "grants": [
+                     *         {
+                     *           "granted": {
+                     *             "role": "owner"
+                     *           },
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "permissions": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "role_name": "Deployer",
+                     *           "scope": {
+                     *             "type": "workspace"
+                     *           },
+                     *           "scope_name": "Shop",
+                     *           "source": null
+                     *         }
+                     *       ],
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "joined_at": "2026-11-21T12:00:00.000Z",
+                     *       "name": "web-1",
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Member"];
                 };
             };
@@ -7224,6 +11228,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "permissions": [
+                     *         {
+                     *           "meaning": "See servers, their metrics and facts.",
+                     *           "name": "web-1"
+                     *         }
+                     *       ],
+                     *       "roles": [
+                     *         {
+                     *           "meaning": "See servers, their metrics and facts.",
+                     *           "permissions": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "role": "owner"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Grantable"];
                 };
             };
@@ -7256,6 +11280,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "Deployer",
+                     *           "permissions": [
+                     *             "servers.read",
+                     *             "jobs.read"
+                     *           ],
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Role"];
                 };
             };
@@ -7277,6 +11318,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Deployer",
+                 *       "permissions": [
+                 *         "servers.read",
+                 *         "jobs.read"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["RoleForm"];
             };
         };
@@ -7287,6 +11337,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Deployer",
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -7321,6 +11383,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Deployer",
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -7379,6 +11453,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Deployer",
+                 *       "permissions": [
+                 *         "servers.read",
+                 *         "jobs.read"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["RolePatch"];
             };
         };
@@ -7389,6 +11472,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Deployer",
+                     *       "permissions": [
+                     *         "servers.read",
+                     *         "jobs.read"
+                     *       ],
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -7416,6 +11511,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "user_id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f"
+                 *     }
+                 */
                 "application/json": components["schemas"]["TransferForm"];
             };
         };
@@ -7455,6 +11555,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Example Ltd",
+                     *       "require_totp": false,
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Workspace"];
                 };
             };
@@ -7479,6 +11588,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Example Ltd",
+                 *       "require_totp": false
+                 *     }
+                 */
                 "application/json": components["schemas"]["WorkspacePatch"];
             };
         };
@@ -7489,6 +11604,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Example Ltd",
+                     *       "require_totp": false,
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Workspace"];
                 };
             };
@@ -7526,6 +11650,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *           "name": "Example Ltd",
+                     *           "plan": {
+                     *             "features": [
+                     *               "white_label"
+                     *             ],
+                     *             "limits": {
+                     *               "members": 1,
+                     *               "servers": 1
+                     *             },
+                     *             "name": "Team",
+                     *             "used": {
+                     *               "members": 1,
+                     *               "servers": 1
+                     *             },
+                     *             "version": 3
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": "MDE5YThjMWU"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Tenant"];
                 };
             };
@@ -7553,6 +11704,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "limits": {
+                 *         "members": 1,
+                 *         "servers": 1
+                 *       },
+                 *       "name": "Team"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PlanForm"];
             };
         };
@@ -7563,6 +11723,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "id": "019a8c1e-5b7a-7c40-9f3d-2a6e8b1c4d5f",
+                     *       "name": "Example Ltd",
+                     *       "plan": {
+                     *         "features": [
+                     *           "white_label"
+                     *         ],
+                     *         "limits": {
+                     *           "members": 1,
+                     *           "servers": 1
+                     *         },
+                     *         "name": "Team",
+                     *         "used": {
+                     *           "members": 1,
+                     *           "servers": 1
+                     *         },
+                     *         "version": 3
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
