@@ -1,10 +1,9 @@
 import createClient from 'openapi-fetch';
 import { errorFromAnswer, toApiError } from './error';
-import type { PendingPaths } from './pending';
 import type { paths } from './schema';
 
 /** The only way to the hub: every path, parameter and body is checked against its OpenAPI document. */
-export const api = createClient<Omit<paths, keyof PendingPaths> & PendingPaths>({
+export const api = createClient<paths>({
   baseUrl: '',
   fetch: askAgainWhenStale,
   // Lists such as `label` are sent as `label=a:1&label=b:2`.

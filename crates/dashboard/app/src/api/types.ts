@@ -3,28 +3,28 @@ import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
-export type {
-  Account,
-  AuthMethods,
-  Ceremony,
-  CeremonyOptions,
-  CredentialJson,
-  Delivery,
-  DeliveryAttempt,
-  DeliveryChannel,
-  DeliveryDetail,
-  DeliveryState,
-  Identity,
-  Installation,
-  MailTest,
-  Passkey,
-  PasskeyAdded,
-  PasskeyProof,
-  Provider,
-  Webhook,
-  WebhookCreated,
-  WebhookForm,
-} from './pending';
+export type Account = Schemas['Account'];
+export type AuthMethods = Schemas['SignInMethods'];
+export type Ceremony = Schemas['PasskeyCeremony'];
+export type Delivery = Schemas['Delivery'];
+export type DeliveryAttempt = Schemas['DeliveryAttempt'];
+export type DeliveryChannel = Schemas['DeliveryChannel'];
+export type DeliveryDetail = Schemas['DeliveryDetail'];
+export type DeliveryState = Schemas['DeliveryState'];
+export type Identity = Schemas['Identity'];
+export type Installation = Schemas['Installation'];
+export type MailTest = Schemas['MailTested'];
+export type Passkey = Schemas['Passkey'];
+export type PasskeyAdded = Schemas['PasskeyAdded'];
+export type PasskeyProof = Schemas['PasskeyAnswer'];
+export type Provider = Schemas['IdentityProvider'];
+export type Webhook = Schemas['Webhook'];
+export type WebhookCreated = Schemas['WebhookMade'];
+export type WebhookForm = Schemas['WebhookForm'];
+/** What an authenticator is asked, which the document calls an object and no more: JSON as browsers parse it. */
+export type CeremonyOptions = Record<string, unknown>;
+/** What it answered, as `PublicKeyCredential.toJSON` writes it. */
+export type CredentialJson = PasskeyProof['credential'];
 
 export type Session = Schemas['SignedIn'];
 export type AccountSession = Schemas['AccountSession'];

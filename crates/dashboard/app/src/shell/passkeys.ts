@@ -88,7 +88,7 @@ export function asJson(credential: PublicKeyCredential): CredentialJson {
   }
   if (typeof answer.getTransports === 'function')
     response.transports = (credential.response as AuthenticatorAttestationResponse).getTransports();
-  return {
+  const json = {
     id: credential.id,
     rawId: toBase64Url(credential.rawId),
     type: credential.type,
@@ -96,8 +96,9 @@ export function asJson(credential: PublicKeyCredential): CredentialJson {
       ? { authenticatorAttachment: credential.authenticatorAttachment }
       : {}),
     response,
-    clientExtensionResults: credential.getClientExtensionResults() as Record<string, unknown>,
+    clientExtensionResults: credential.getClientExtensionResults(),
   };
+  return json as unknown as CredentialJson;
 }
 
 async function asked(ask: () => Promise<Credential | null>): Promise<PublicKeyCredential> {

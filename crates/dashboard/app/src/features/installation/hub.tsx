@@ -49,6 +49,11 @@ export function HubPage() {
   );
 }
 
+function tlsWords(mode: string): string {
+  if (mode === 'none') return t('settings.hub.mail_tls.none');
+  return mode === 'tls' ? t('settings.hub.mail_tls.tls') : t('settings.hub.mail_tls.starttls');
+}
+
 function HubFacts({ hub }: { hub: Installation }) {
   return (
     <Section className="max-w-2xl" title={t('settings.hub.facts')} description={t('settings.hub.body')}>
@@ -77,10 +82,7 @@ function Mail({ mail }: { mail: Installation['mail'] }) {
           <Panel>
             <Facts
               rows={[
-                [
-                  t('settings.hub.mail_server'),
-                  `${mail.host}:${mail.port}, ${t(`settings.hub.mail_tls.${mail.tls}`)}`,
-                ],
+                [t('settings.hub.mail_server'), `${mail.host}:${mail.port}, ${tlsWords(mail.tls)}`],
                 [t('settings.hub.mail_from'), mail.from],
               ]}
             />

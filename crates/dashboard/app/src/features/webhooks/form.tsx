@@ -77,7 +77,7 @@ export function WebhookFields<R>({ webhook, send, onDone, onClose }: WebhookForm
         name: values.name.trim(),
         url: values.url.trim(),
         events: eventsOf(values),
-        ...(webhook ? { enabled: values.enabled } : {}),
+        enabled: webhook ? values.enabled : true,
         ...(values.allow_private !== (webhook?.allow_private ?? false)
           ? { allow_private: values.allow_private }
           : {}),
