@@ -123,7 +123,7 @@ async fn no_secret_of_people_and_programs_lies_in_database_log_or_data_dir() {
     remember(&post("/v1/servers/install-tokens", json!({}), 201).await, &["token"]);
     let webhook = json!({ "name": "chat", "url": "http://127.0.0.1:9/", "events": ["*"], "allow_private": true });
     remember(&post("/v1/outgoing-webhooks", webhook, 201).await, &["secret"]);
-    let started = post("/v1/account/totp", json!({ "password": password }), 200).await;
+    let started = post("/v1/account/totp", json!({ "password": password }), 201).await;
     remember(&started, &["secret"]);
     let code = one_time_code(started["secret"].as_str().unwrap());
     let on = post("/v1/account/totp/confirm", json!({ "code": code }), 200).await;
