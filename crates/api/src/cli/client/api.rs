@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::hub::{self, HubClient};
 use super::saved::Saved;
+use super::terminal;
 use crate::cli::{Failure, small_runtime};
 use crate::data_dir;
 
@@ -127,19 +128,17 @@ async fn print(mut response: Response, out: &mut impl std::io::Write) -> anyhow:
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if is_for_people && kind.starts_with("application/json") {
         let bytes = hub::bounded(response).await?;
-        match serde_json::from_slice::<Value>(&bytes) {
-            Ok(body) => writeln!(out, "{body:#}")?,
-            Err(_) => out.write_all(&bytes)?,
-        }
+        let text = serde_json::from_slice::<Value>(&bytes).map(|body| format!("{body:#}"));
+        let text = text.unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned());
+        writeln!(out, "{}", terminal::plain(&text))?;
         return Ok(());
     }
+    let mut shown = terminal::Plain::default();
     while let Some(chunk) =
         response.chunk().await.map_err(|error| anyhow!("the answer broke off: {}", hub::innermost(&error)))?
     {
         if is_for_people {
-            let harmless = |byte: &u8| matches!(byte, b'\n' | b'\t') || !byte.is_ascii_control();
-            let shown: Vec<u8> = chunk.iter().copied().filter(harmless).collect();
-            out.write_all(&shown)?;
+            shown.write(&chunk, out)?;
         } else {
             out.write_all(&chunk)?;
         }
@@ -172,7 +171,8 @@ async fn all_pages(command: &Api, hub: &HubClient) -> anyhow::Result<bool> {
         if cursor.is_none() {
             let whole = serde_json::json!({ "data": entries, "next_cursor": null });
             let is_for_people = std::io::stdout().is_terminal();
-            writeln!(out, "{}", if is_for_people { format!("{whole:#}") } else { whole.to_string() })?;
+            let text = if is_for_people { terminal::plain(&format!("{whole:#}")) } else { whole.to_string() };
+            writeln!(out, "{text}")?;
             return Ok(true);
         }
     }

@@ -1,5 +1,6 @@
 //! A hub as seen from outside: requests with who one is, and its errors in words.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,18 @@ pub(super) fn address(text: &str) -> anyhow::Result<String> {
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         bail!("{text} must be the address of the hub alone, without a path");
     }
+    if url.scheme() == "http" && !is_loopback(&url) {
+        bail!(
+            "{text} is not encrypted: a password or a key would be there for everybody on the way to read. Use https://"
+        );
+    }
     Ok(url.origin().ascii_serialization())
+}
+
+/// Whether nobody but this machine is on the way.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl HubClient {
@@ -206,10 +218,22 @@ mod tests {
             ("https://Hub.example.com/", "https://hub.example.com"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("https://hub.example.com:443", "https://hub.example.com"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+            ("http://localhost", "http://localhost"),
         ] {
             assert_eq!(address(text).unwrap(), expected);
         }
-        for bad in ["", "ftp://hub", "https://hub/v1", "https://u:p@hub", "https://hub?x", "https://", "a b"] {
+        for bad in [
+            "",
+            "ftp://hub",
+            "https://hub/v1",
+            "https://u:p@hub",
+            "https://hub?x",
+            "https://",
+            "a b",
+            "http://hub.example.com",
+            "http://10.0.0.5",
+        ] {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

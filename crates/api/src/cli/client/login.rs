@@ -91,7 +91,7 @@ async fn sign_in(command: Login) -> Result<(), Failure> {
 
 /// Makes sure that the hub is one, and asks about its certificate where no authority vouches for it.
 async fn trusted(address: &str, pin: Option<KeyPin>) -> anyhow::Result<Option<KeyPin>> {
-    match set_up(address, pin).await {
+    match demand_owned_hub(address, pin).await {
         Ok(()) => Ok(pin),
         Err(Unreachable::Failed(error)) => Err(error),
         Err(Unreachable::Untrusted(key)) if pin.is_some() => {
@@ -108,14 +108,14 @@ async fn trusted(address: &str, pin: Option<KeyPin>) -> anyhow::Result<Option<Ke
             if !prompt::agreed("Is it this one?")? {
                 return Err(anyhow!("not signed in: the key is not trusted"));
             }
-            set_up(address, Some(key)).await?;
+            demand_owned_hub(address, Some(key)).await?;
             Ok(Some(key))
         }
     }
 }
 
-/// Asks the hub whether it is one that has an owner.
-async fn set_up(address: &str, pin: Option<KeyPin>) -> Result<(), Unreachable> {
+/// Asks what is there whether it is a hub, and has an owner.
+async fn demand_owned_hub(address: &str, pin: Option<KeyPin>) -> Result<(), Unreachable> {
     let hub = HubClient::new(address, pin, None).map_err(Unreachable::Failed)?;
     let request = hub.request(Method::GET, "/v1/setup").map_err(Unreachable::Failed)?;
     let response = hub.send(request).await?;
@@ -141,9 +141,10 @@ async fn check(address: &str, pin: Option<KeyPin>, key: &Secret) -> anyhow::Resu
     // Whether the key may see servers does not matter: a refusal is one by name.
     let response = hub.send(hub.request(Method::GET, "/v1/servers?limit=1")?).await?;
     match response.status() {
+        status if status.is_success() || status == StatusCode::FORBIDDEN => Ok(()),
         StatusCode::UNAUTHORIZED => Err(anyhow!("the hub does not know this key, or it has expired")),
         StatusCode::TOO_MANY_REQUESTS => Err(anyhow!("the hub was asked too often; wait a minute")),
-        _ => Ok(()),
+        status => Err(anyhow!("the hub answered {status}, so the key could not be tried; try again later")),
     }
 }
 

@@ -8,6 +8,7 @@ mod login;
 mod pin;
 mod prompt;
 mod saved;
+mod terminal;
 
 pub(super) use api::{Api, api};
 pub(super) use login::{Login, Logout, login, logout};
