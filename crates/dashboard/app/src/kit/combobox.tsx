@@ -15,6 +15,8 @@ interface ComboboxProps<T> {
   hintOf?: (item: T) => ReactNode;
   placeholder: string;
   nothing: string;
+  /** The choices for what was typed are not known yet. */
+  isSearching?: boolean;
   id?: string;
   'aria-invalid'?: boolean;
   'aria-describedby'?: string;
@@ -22,7 +24,19 @@ interface ComboboxProps<T> {
 
 /** A field that searches while one types; the searching itself is the caller's. */
 export function Combobox<T>(props: ComboboxProps<T>) {
-  const { value, items, onChange, onQuery, labelOf, keyOf, hintOf, placeholder, nothing, ...control } = props;
+  const {
+    value,
+    items,
+    onChange,
+    onQuery,
+    labelOf,
+    keyOf,
+    hintOf,
+    placeholder,
+    nothing,
+    isSearching,
+    ...control
+  } = props;
   return (
     <Base.Root
       items={items}
@@ -52,7 +66,9 @@ export function Combobox<T>(props: ComboboxProps<T>) {
           <Base.Popup className="popup max-h-72 w-(--anchor-width) overflow-y-auto p-1">
             <Base.Empty>
               {/* Base UI keeps this element for screen readers even when there are items. */}
-              <div className="px-2 py-3 text-center text-fg-3 text-sm">{nothing}</div>
+              <div className="px-2 py-3 text-center text-fg-3 text-sm">
+                {isSearching ? t('common.searching') : nothing}
+              </div>
             </Base.Empty>
             <Base.List>
               {(item: T) => (

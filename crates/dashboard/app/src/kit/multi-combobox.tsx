@@ -15,6 +15,8 @@ interface MultiComboboxProps<T> {
   hintOf?: (item: T) => ReactNode;
   placeholder: string;
   nothing: string;
+  /** The choices for what was typed are not known yet. */
+  isSearching?: boolean;
   id?: string;
   'aria-invalid'?: boolean;
   'aria-describedby'?: string;
@@ -22,7 +24,19 @@ interface MultiComboboxProps<T> {
 
 /** As `Combobox`, for several; what is chosen stands in the field and can be taken out one by one. */
 export function MultiCombobox<T>(props: MultiComboboxProps<T>) {
-  const { value, items, onChange, onQuery, labelOf, keyOf, hintOf, placeholder, nothing, ...control } = props;
+  const {
+    value,
+    items,
+    onChange,
+    onQuery,
+    labelOf,
+    keyOf,
+    hintOf,
+    placeholder,
+    nothing,
+    isSearching,
+    ...control
+  } = props;
   const anchor = useRef<HTMLDivElement>(null);
   return (
     <Base.Root
@@ -67,7 +81,9 @@ export function MultiCombobox<T>(props: MultiComboboxProps<T>) {
         <Base.Positioner sideOffset={4} anchor={anchor} className="z-50">
           <Base.Popup className="popup max-h-72 w-(--anchor-width) overflow-y-auto p-1">
             <Base.Empty>
-              <div className="px-2 py-3 text-center text-fg-3 text-sm">{nothing}</div>
+              <div className="px-2 py-3 text-center text-fg-3 text-sm">
+                {isSearching ? t('common.searching') : nothing}
+              </div>
             </Base.Empty>
             <Base.List>
               {(item: T) => (

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useDeferredValue, useState } from 'react';
 import type { BatchStrategy, Server, ServerTotals } from '@/api/types';
 import { sizeInWords, strategyInWords } from '@/features/batches/strategy';
-import { serverChoicesQuery, serverTotalsQuery } from '@/features/servers/data';
+import { serverTotalsQuery, useServerChoices } from '@/features/servers/data';
 import { labelsToText, parseLabels } from '@/features/servers/labels';
 import { t } from '@/i18n';
 import { Checkbox } from '@/kit/checkbox';
@@ -243,21 +243,22 @@ interface ServerPickerProps extends PickerControl {
 
 function useChoices() {
   const [query, setQuery] = useState('');
-  const choices = useQuery(serverChoicesQuery(useDeferredValue(query.trim()))).data ?? [];
+  const { found, isSearching } = useServerChoices(query);
   const grants = useGrants();
-  const offered = choices.filter(
+  const offered = found.filter(
     (server) => server.status !== 'revoked' && mayDo(grants, 'servers.exec', placeOf(server)),
   );
-  return { offered, setQuery };
+  return { offered, isSearching, setQuery };
 }
 
 function ServerPicker({ value, onChange, ...control }: ServerPickerProps) {
-  const { offered, setQuery } = useChoices();
+  const { offered, isSearching, setQuery } = useChoices();
   return (
     <Combobox
       {...control}
       value={value}
       items={offered}
+      isSearching={isSearching}
       onChange={onChange}
       onQuery={setQuery}
       labelOf={(server) => server.name}
@@ -275,13 +276,14 @@ interface ServersPickerProps extends PickerControl {
 }
 
 function ServersPicker({ value, onChange, ...control }: ServersPickerProps) {
-  const { offered, setQuery } = useChoices();
+  const { offered, isSearching, setQuery } = useChoices();
   const statusOf = (id: string) => offered.find((server) => server.id === id)?.status;
   return (
     <MultiCombobox<ChosenServer>
       {...control}
       value={value}
       items={offered}
+      isSearching={isSearching}
       onChange={(next) => onChange(next.map(({ id, name }) => ({ id, name })))}
       onQuery={(query) => setQuery(query)}
       labelOf={(server) => server.name}

@@ -3,6 +3,7 @@ import {
   keepPreviousData,
   queryOptions,
   useMutation,
+  useQuery,
   useQueryClient,
 } from '@tanstack/react-query';
 import { api, checked, idempotencyKey, unwrap } from '@/api/client';
@@ -67,8 +68,13 @@ export const troubledServersQuery = queryOptions({
 });
 
 /** Enough servers for a choice in a form. */
-export function serverChoicesQuery(q: string) {
-  return queryOptions({
+/**
+ * Servers that match what was typed. Until the answer to just that is there it offers none: whoever types and presses
+ * Enter before it comes must not get a server of the question before.
+ */
+export function useServerChoices(query: string): { found: readonly Server[]; isSearching: boolean } {
+  const q = query.trim();
+  const { data, isLoading } = useQuery({
     queryKey: [...keys.serverLists(), 'choices', q],
     queryFn: async ({ signal }) =>
       (
@@ -79,9 +85,11 @@ export function serverChoicesQuery(q: string) {
           }),
         )
       ).data,
-    placeholderData: keepPreviousData,
   });
+  return { found: data ?? NO_SERVERS, isSearching: isLoading };
 }
+
+const NO_SERVERS: readonly Server[] = [];
 
 export function serverQuery(id: string) {
   return queryOptions({

@@ -1,8 +1,7 @@
-import { useQuery } from '@tanstack/react-query';
-import { useDeferredValue, useState } from 'react';
+import { useState } from 'react';
 import type { Project, Server } from '@/api/types';
 import { useProjects } from '@/features/projects/data';
-import { serverChoicesQuery } from '@/features/servers/data';
+import { useServerChoices } from '@/features/servers/data';
 import { t } from '@/i18n';
 import { Combobox } from '@/kit/combobox';
 import { Field, FieldGroup } from '@/kit/field';
@@ -87,12 +86,13 @@ type ServerChoice = Pick<Server, 'id' | 'name' | 'project_id'>;
 /** A server found by typing. */
 export function ServerPicker({ value, onChange, ...control }: PickerProps<ServerChoice>) {
   const [query, setQuery] = useState('');
-  const found = useQuery(serverChoicesQuery(useDeferredValue(query.trim()))).data ?? [];
+  const { found, isSearching } = useServerChoices(query);
   return (
     <Combobox<ServerChoice>
       {...control}
       value={value}
       items={found}
+      isSearching={isSearching}
       onChange={onChange}
       onQuery={setQuery}
       labelOf={(server) => server.name}

@@ -18,6 +18,7 @@ export const common = {
   remove_one: 'Remove {{name}}',
   retry: 'Retry',
   save: 'Save',
+  searching: 'Searching…',
   show_choices: 'Show choices',
   try_again: 'Try again',
   type_to_confirm: 'Type “{{name}}” to confirm',

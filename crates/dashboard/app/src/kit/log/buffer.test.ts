@@ -167,6 +167,29 @@ describe('LogBuffer', () => {
     expect(buffer.lineAtOffset(18)).toBe(1);
   });
 
+  it('finds_the_line_of_an_offset_however_many_lines_a_piece_holds', () => {
+    const lines = Array.from({ length: RING_LINES + 20_000 }, (_, i) => `line ${i + 1}\n`);
+    const log = lines.join('');
+    const wanted = 4_321;
+    const offset = lines.slice(0, wanted - 1).join('').length;
+    for (const size of [1_000, 64_000, 300_000]) {
+      const buffer = new LogBuffer();
+      for (const p of pieces(log, size)) buffer.push(p);
+      expect(buffer.isExactAt(offset)).toBe(false);
+      const near = buffer.lineAtOffset(offset) ?? 0;
+      expect(near).toBe(Math.floor((wanted - 1) / 512) * 512 + 1);
+      const block = buffer.blockOf(near);
+      if (!block) throw new Error('the stretch can be fetched');
+      buffer.fill(
+        block,
+        pieces(log, size).filter((p) => p.offset < block.to && p.offset + p.bytes > block.from),
+      );
+      expect(buffer.isExactAt(offset)).toBe(true);
+      expect(buffer.lineAtOffset(offset)).toBe(wanted);
+      expect(buffer.line(wanted)?.text).toBe(`line ${wanted}`);
+    }
+  });
+
   it('finds_the_line_of_an_offset', () => {
     const buffer = new LogBuffer();
     buffer.push(piece(0, 'aa\nbb\ncc\n'));

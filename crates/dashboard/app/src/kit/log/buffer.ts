@@ -13,6 +13,8 @@ const MAX_CHECKPOINTS = 8_192;
 
 /** Where the first line of a block can be read again: at the piece that it begins in, as the reader stood before it. */
 interface Checkpoint {
+  /** Where that line itself begins: one piece can hold several blocks. */
+  line: number;
   from: number;
   state: ReaderState;
   /** The end of that piece. */
@@ -148,7 +150,7 @@ export class LogBuffer {
   }
 
   private blockAt(offset: number): number | null {
-    const at = this.checkpoints.findLastIndex((checkpoint) => checkpoint.from <= offset);
+    const at = this.checkpoints.findLastIndex((checkpoint) => checkpoint.line <= offset);
     return at < 0 ? null : at + this.firstCheckpoint;
   }
 
@@ -165,7 +167,7 @@ export class LogBuffer {
     if (piece.bytes > 0 || !this.anchor) this.anchor = { from: piece.offset, state: this.reader.state() };
     for (const line of this.reader.read(piece)) {
       if ((line.number - 1) % BLOCK_LINES === 0) {
-        this.checkpoints.push({ ...this.anchor, to: piece.offset + piece.bytes });
+        this.checkpoints.push({ ...this.anchor, line: line.offset, to: piece.offset + piece.bytes });
       }
       this.ring.push(line);
       this.chars += line.text.length;
