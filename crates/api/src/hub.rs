@@ -55,6 +55,8 @@ pub struct Hub {
     pub http: crate::http::State,
     /// Sign-in throttling and the password hashing pool.
     pub auth: crate::auth::State,
+    /// Keys that requests came with.
+    pub api_keys: crate::api_keys::State,
     /// The task that chains records.
     pub audit: crate::audit::State,
     /// Connected agents.

@@ -45,7 +45,7 @@ impl utoipa::PartialSchema for Secret {
 impl utoipa::ToSchema for Secret {}
 
 /// SHA-256 of a token: all that the hub keeps of it. Tokens carry 256 bits, so a plain digest is enough.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
 #[sqlx(transparent)]
 #[serde(transparent)]
 pub struct TokenDigest(String);

@@ -113,6 +113,7 @@ pub fn assemble(config: Config, parts: Parts) -> App {
         background: crate::background::State::default(),
         http: crate::http::State::new(&config),
         auth: crate::auth::State::default(),
+        api_keys: crate::api_keys::State::default(),
         audit: crate::audit::State::default(),
         gateway: crate::gateway::Registry::default(),
         servers: crate::servers::State::default(),

@@ -24,7 +24,21 @@ pub use scope::{Columns, Place, Reach, Scope};
 
 use protocol::{UserId, WorkspaceId};
 
-use crate::db::{Conn, DbError};
+use crate::db::{Conn, DbError, Table};
+
+/// The tables that say who comes with a token, and what they may do.
+pub const TABLES: &[Table] = &[
+    Table::ApiKeys,
+    Table::Grants,
+    Table::Identities,
+    Table::Members,
+    Table::Passkeys,
+    Table::Roles,
+    Table::Sessions,
+    Table::Totp,
+    Table::Users,
+    Table::Workspaces,
+];
 
 /// What somebody holds in a workspace; nothing when they are no member, or lack a second factor that it requires.
 ///

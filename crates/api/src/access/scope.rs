@@ -73,7 +73,7 @@ impl Scope {
 
 /// What of a list somebody may see: what is within one of the scopes, and within one of the limiting ones where there
 /// is a limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reach {
     scopes: Vec<Scope>,
     limit: Option<Scope>,

@@ -8,6 +8,7 @@ mod store;
 mod tests;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
@@ -20,7 +21,7 @@ use crate::access::{self, Actor, Authorized, Held, Node, Principal, RequestOrigi
 use crate::audit::{self, Outcome, Subject};
 use crate::auth::{self, Person};
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::db::{Conn, Memo};
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::{App, Hub};
@@ -59,12 +60,9 @@ pub async fn authenticate(hub: &Hub, origin: RequestOrigin, bearer: &str) -> Res
     let unknown = || Error::new(ErrorCode::Unauthenticated, "the API key is unknown, revoked or has expired");
     let token = Token::parse(TOKEN_PREFIX, bearer).ok_or_else(unknown)?;
     let now = hub.now();
-    let mut database = hub.db.read().await?;
     let token = TokenDigest::of(token.reveal());
-    let key = store::by_token(&mut database.conn(), token.clone()).await?;
-    let key = key.filter(|key| key.is_good(now)).ok_or_else(unknown)?;
-    let rights = rights_of(&mut database.conn(), &key).await?;
-    drop(database);
+    let known = known(hub, &token).await?.filter(|known| known.key.is_good(now)).ok_or_else(unknown)?;
+    let Known { key, rights } = Known::clone(&known);
     let principal = Principal::ApiKey { id: key.id, name: key.name.as_str().to_owned(), user_id: key.user_id, token };
     let actor = Actor { principal, workspace_id: key.workspace_id, rights, origin };
     if !key.admits(actor.origin.ip.parse::<IpAddr>().ok()) {
@@ -75,6 +73,42 @@ pub async fn authenticate(hub: &Hub, origin: RequestOrigin, bearer: &str) -> Res
         hub.auth.touching.note(hub, id.uuid(), move |conn| Box::pin(store::note_use(conn, id, now, ip)));
     }
     Ok(actor)
+}
+
+/// Keys that are kept in memory.
+const KNOWN_KEYS: usize = 1_024;
+
+/// Keys that requests came with just now.
+#[derive(Debug)]
+pub struct State(Memo<TokenDigest, Arc<Known>>);
+
+impl Default for State {
+    fn default() -> Self {
+        Self(Memo::new(access::TABLES, KNOWN_KEYS))
+    }
+}
+
+/// A key and what may be done with it.
+#[derive(Debug, Clone)]
+struct Known {
+    key: ApiKey,
+    rights: Rights,
+}
+
+/// The key with this token. Not whether it is still good, which is a matter of time.
+async fn known(hub: &Hub, token: &TokenDigest) -> Result<Option<Arc<Known>>> {
+    let memo = &hub.api_keys.0;
+    let version = memo.version(&hub.db);
+    if let Some(known) = memo.recall(token, version) {
+        return Ok(Some(known));
+    }
+    let mut database = hub.db.read().await?;
+    let Some(key) = store::by_token(&mut database.conn(), token.clone()).await? else { return Ok(None) };
+    let rights = rights_of(&mut database.conn(), &key).await?;
+    drop(database);
+    let known = Arc::new(Known { key, rights });
+    memo.keep(token.clone(), Arc::clone(&known), version);
+    Ok(Some(known))
 }
 
 async fn refuse_address(hub: &Hub, actor: &Actor, key: &ApiKey) -> Result<Actor> {

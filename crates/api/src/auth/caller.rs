@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::model::User;
 use super::session::{IDLE, Session, TOUCH_AFTER, token_of};
 use super::{factors, store};
-use crate::access::{self, Actor, Principal, RequestOrigin};
+use crate::access::{self, Actor, Principal, RequestOrigin, Rights};
 use crate::api_keys;
 use crate::clock::Timestamp;
-use crate::db::{Conn, DbError};
+use crate::db::{Conn, DbError, Memo};
 use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
 use crate::secret::TokenDigest;
@@ -107,18 +107,51 @@ pub async fn is_still_good(hub: &Hub, actor: &Actor) -> Result<bool> {
     Ok(is_there && rights.held() == actor.rights.held())
 }
 
+/// Sessions that are kept in memory: more than people look at a hub at once.
+const KNOWN_SESSIONS: usize = 1_024;
+
+/// A session, whose it is, and what they may do.
+#[derive(Debug, Clone)]
+struct Known {
+    caller: store::Caller,
+    rights: Rights,
+}
+
+/// Sessions that requests came with just now.
+#[derive(Debug)]
+pub(super) struct KnownSessions(Memo<TokenDigest, Arc<Known>>);
+
+impl Default for KnownSessions {
+    fn default() -> Self {
+        Self(Memo::new(access::TABLES, KNOWN_SESSIONS))
+    }
+}
+
+/// Whose session has this token. Not whether it is still good, which is a matter of time.
+async fn known(hub: &Hub, token: TokenDigest) -> Result<Option<Arc<Known>>> {
+    let memo = &hub.auth.known.0;
+    let version = memo.version(&hub.db);
+    if let Some(known) = memo.recall(&token, version) {
+        return Ok(Some(known));
+    }
+    let mut database = hub.db.read().await?;
+    let Some(caller) = store::caller(&mut database.conn(), token.clone()).await? else { return Ok(None) };
+    let rights = access::rights_of(&mut database.conn(), caller.workspace_id, caller.session.user_id).await?;
+    drop(database);
+    let known = Arc::new(Known { caller, rights });
+    memo.keep(token, Arc::clone(&known), version);
+    Ok(Some(known))
+}
+
 /// Who is signed in.
 pub(super) async fn person(hub: &Hub, parts: &Parts) -> Result<Person> {
     let token = token_of(&parts.headers, &hub.config.public_url).ok_or_else(Error::unauthenticated)?;
-    let mut database = hub.db.read().await?;
-    let caller = store::caller(&mut database.conn(), TokenDigest::of(token.reveal())).await?;
-    let store::Caller { session, email, name, workspace_id } = caller.ok_or_else(Error::unauthenticated)?;
-    if !session.is_good(hub.now()) {
+    let known = known(hub, TokenDigest::of(token.reveal())).await?.ok_or_else(Error::unauthenticated)?;
+    let Known { caller: store::Caller { session, email, name, workspace_id }, rights } = Known::clone(&known);
+    let (id, now) = (session.id, hub.now());
+    if !session.is_good(now) {
         return Err(Error::unauthenticated());
     }
-    let rights = access::rights_of(&mut database.conn(), workspace_id, session.user_id).await?;
-    drop(database);
-    let (id, now) = (session.id, hub.now());
     if is_due(now, Some(session.last_seen_at)) {
         hub.auth.touching.note(hub, id.uuid(), move |conn| Box::pin(store::touch_session(conn, id, now)));
     }

@@ -64,6 +64,8 @@ pub async fn person(conn: &mut Conn<'_>, id: UserId) -> Result<Option<User>, DbE
 #[derive(Debug)]
 pub struct State {
     hashing: password::Hashing,
+    /// Sessions that requests came with just now.
+    known: caller::KnownSessions,
     throttle: throttle::Throttle,
     /// What identity providers say of themselves.
     providers: oidc::Providers,
@@ -85,6 +87,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             hashing: password::Hashing::default(),
+            known: caller::KnownSessions::default(),
             throttle: throttle::Throttle::default(),
             ceremonies: passkeys::Ceremonies::default(),
             providers: oidc::Providers::default(),

@@ -10,23 +10,43 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use super::bind::{Bind, Record};
 use super::error::DbError;
+use super::versions::Written;
 
 /// A borrowed connection, inside or outside a transaction.
 #[derive(Debug)]
-pub enum Conn<'c> {
+pub struct Conn<'c> {
+    engine: EngineConn<'c>,
+    written: &'c mut Written,
+}
+
+/// A connection of either engine.
+#[derive(Debug)]
+pub(super) enum EngineConn<'c> {
     /// SQLite.
     Sqlite(&'c mut SqliteConnection),
     /// PostgreSQL.
     Postgres(&'c mut PgConnection),
 }
 
-impl Conn<'_> {
+impl<'c> Conn<'c> {
+    /// Notes in `written` which tables its statements write.
+    pub(super) const fn new(engine: EngineConn<'c>, written: &'c mut Written) -> Self {
+        Self { engine, written }
+    }
+
+    /// The connection itself.
+    #[cfg(test)]
+    pub(super) fn into_engine(self) -> EngineConn<'c> {
+        self.engine
+    }
+
     /// Starts a statement from a text made by `sql!`.
     #[expect(clippy::disallowed_methods, reason = "this is the replacement that the ban names")]
     pub fn query(&mut self, sql: &'static str) -> Stmt<'_> {
-        match self {
-            Conn::Sqlite(conn) => Stmt::Sqlite(conn, sqlx::query(sql)),
-            Conn::Postgres(conn) => Stmt::Postgres(conn, sqlx::query(sql)),
+        self.written.add(Written::by(sql));
+        match &mut self.engine {
+            EngineConn::Sqlite(conn) => Stmt::Sqlite(conn, sqlx::query(sql)),
+            EngineConn::Postgres(conn) => Stmt::Postgres(conn, sqlx::query(sql)),
         }
     }
 
@@ -53,9 +73,10 @@ impl Conn<'_> {
     /// Starts a statement whose text was assembled from registered parts and placeholders only, never from input.
     #[expect(clippy::disallowed_methods, reason = "the door for texts that placeholders were generated into")]
     pub fn query_built(&mut self, sql: String) -> Stmt<'_> {
-        match self {
-            Conn::Sqlite(conn) => Stmt::Sqlite(conn, sqlx::query(AssertSqlSafe(sql))),
-            Conn::Postgres(conn) => Stmt::Postgres(conn, sqlx::query(AssertSqlSafe(sql))),
+        self.written.add(Written::by(&sql));
+        match &mut self.engine {
+            EngineConn::Sqlite(conn) => Stmt::Sqlite(conn, sqlx::query(AssertSqlSafe(sql))),
+            EngineConn::Postgres(conn) => Stmt::Postgres(conn, sqlx::query(AssertSqlSafe(sql))),
         }
     }
 }

@@ -10,6 +10,7 @@
 mod bind;
 mod conn;
 mod error;
+mod memo;
 mod migrate;
 mod pool;
 mod sql;
@@ -17,12 +18,15 @@ mod sql;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use bind::{Bind, IdText, JsonText, Record};
 pub use conn::{Conn, Stmt, with_list};
 pub use error::DbError;
 #[doc(hidden)]
 pub use linkme;
+pub use memo::{Memo, Version};
 pub use migrate::{MIGRATIONS, Store};
 pub use pool::{Db, DbOptions, Engine, Session, Tx};
 pub use sql::{SQL_TEXTS, SqlText};
+pub use versions::Table;

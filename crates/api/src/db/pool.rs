@@ -1,6 +1,7 @@
 //! Pools, sessions and transactions.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -9,9 +10,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
 
-use super::conn::Conn;
+use super::conn::{Conn, EngineConn};
 use super::error::DbError;
 use super::migrate::{self, Store};
+use super::versions::{Table, Versions, Written};
 
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,7 +39,10 @@ pub enum DbOptions {
 
 /// An open database. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Db(Pools);
+pub struct Db {
+    pools: Pools,
+    versions: Arc<Versions>,
+}
 
 #[derive(Debug, Clone)]
 enum Pools {
@@ -56,10 +61,10 @@ impl Db {
             DbOptions::Postgres(url) => {
                 let options = postgres_options(url)?;
                 let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(ACQUIRE_TIMEOUT);
-                Self(Pools::Postgres(pool.connect_with(options).await?))
+                Self::of(Pools::Postgres(pool.connect_with(options).await?))
             }
         };
-        match &db.0 {
+        match &db.pools {
             Pools::Sqlite { writer, .. } => migrate::run_sqlite(writer, store).await?,
             Pools::Postgres(pool) => migrate::run_postgres(pool).await?,
         }
@@ -76,14 +81,24 @@ impl Db {
                 let options = SqliteConnectOptions::new().filename(path).read_only(true);
                 let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
                 let readers = pool.connect_with(options.busy_timeout(ACQUIRE_TIMEOUT)).await?;
-                Ok(Self(Pools::Sqlite { writer: readers.clone(), readers }))
+                Ok(Self::of(Pools::Sqlite { writer: readers.clone(), readers }))
             }
             DbOptions::Postgres(url) => {
                 let options = postgres_options(url)?.options([("default_transaction_read_only", "on")]);
                 let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
-                Ok(Self(Pools::Postgres(pool.connect_with(options).await?)))
+                Ok(Self::of(Pools::Postgres(pool.connect_with(options).await?)))
             }
         }
+    }
+
+    fn of(pools: Pools) -> Self {
+        Self { pools, versions: Arc::default() }
+    }
+
+    /// A number that is another one after this process wrote any of these tables.
+    #[must_use]
+    pub fn version_of(&self, tables: &[Table]) -> u64 {
+        self.versions.of(tables)
     }
 
     async fn open_sqlite(path: &Path) -> sqlx::Result<Self> {
@@ -106,13 +121,13 @@ impl Db {
         let writer = writer.test_before_acquire(false).connect_with(options.clone()).await?;
         let readers = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE_TIMEOUT);
         let readers = readers.test_before_acquire(false).connect_with(options.read_only(true)).await?;
-        Ok(Self(Pools::Sqlite { readers, writer }))
+        Ok(Self::of(Pools::Sqlite { readers, writer }))
     }
 
     /// The engine behind it.
     #[must_use]
     pub const fn engine(&self) -> Engine {
-        match self.0 {
+        match self.pools {
             Pools::Sqlite { .. } => Engine::Sqlite,
             Pools::Postgres(_) => Engine::Postgres,
         }
@@ -123,10 +138,11 @@ impl Db {
     /// # Errors
     /// [`DbError::Unavailable`] when none gets free in time.
     pub async fn read(&self) -> Result<Session, DbError> {
-        Ok(Session(match &self.0 {
+        let arm = match &self.pools {
             Pools::Sqlite { readers, .. } => SessionArm::Sqlite(readers.acquire().await?),
             Pools::Postgres(pool) => SessionArm::Postgres(pool.acquire().await?),
-        }))
+        };
+        Ok(Session { arm, written: Written::default() })
     }
 
     /// A transaction for writing. It is rolled back unless [`Tx::commit`] is called.
@@ -139,7 +155,7 @@ impl Db {
         // waiting for a connection may be cancelled, beginning may not. SQLite's thread undoes what nobody waits for,
         // before it does anything else.
         let joined = |error: tokio::task::JoinError| DbError::Unavailable(sqlx::Error::Io(error.into()));
-        Ok(Tx(match &self.0 {
+        let arm = match &self.pools {
             Pools::Sqlite { writer, .. } => {
                 let conn = writer.acquire().await?;
                 TxArm::Sqlite(Transaction::begin(conn, Some(SqlStr::from_static("BEGIN IMMEDIATE"))).await?)
@@ -148,12 +164,13 @@ impl Db {
                 let conn = pool.acquire().await?;
                 TxArm::Postgres(tokio::spawn(Transaction::begin(conn, None)).await.map_err(joined)??)
             }
-        }))
+        };
+        Ok(Tx { arm, written: Written::default(), versions: Arc::clone(&self.versions) })
     }
 
     /// Closes all connections; SQLite's write-ahead log is folded into the file.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { readers, writer } => {
                 readers.close().await;
                 writer.close().await;
@@ -169,7 +186,11 @@ fn postgres_options(url: &crate::secret::Secret) -> anyhow::Result<PgConnectOpti
 
 /// A connection for reading.
 #[derive(Debug)]
-pub struct Session(SessionArm);
+pub struct Session {
+    arm: SessionArm,
+    /// Nothing: only transactions write.
+    written: Written,
+}
 
 #[derive(Debug)]
 enum SessionArm {
@@ -180,17 +201,22 @@ enum SessionArm {
 impl Session {
     /// Lends the connection to a store function.
     pub fn conn(&mut self) -> Conn<'_> {
-        match &mut self.0 {
-            SessionArm::Sqlite(conn) => Conn::Sqlite(conn),
-            SessionArm::Postgres(conn) => Conn::Postgres(conn),
-        }
+        let engine = match &mut self.arm {
+            SessionArm::Sqlite(conn) => EngineConn::Sqlite(conn),
+            SessionArm::Postgres(conn) => EngineConn::Postgres(conn),
+        };
+        Conn::new(engine, &mut self.written)
     }
 }
 
 /// A transaction for writing.
 #[derive(Debug)]
 #[must_use = "a transaction that is not committed is rolled back"]
-pub struct Tx(TxArm);
+pub struct Tx {
+    arm: TxArm,
+    written: Written,
+    versions: Arc<Versions>,
+}
 
 #[derive(Debug)]
 enum TxArm {
@@ -201,10 +227,11 @@ enum TxArm {
 impl Tx {
     /// Lends the connection to a store function.
     pub fn conn(&mut self) -> Conn<'_> {
-        match &mut self.0 {
-            TxArm::Sqlite(tx) => Conn::Sqlite(tx),
-            TxArm::Postgres(tx) => Conn::Postgres(tx),
-        }
+        let engine = match &mut self.arm {
+            TxArm::Sqlite(tx) => EngineConn::Sqlite(tx),
+            TxArm::Postgres(tx) => EngineConn::Postgres(tx),
+        };
+        Conn::new(engine, &mut self.written)
     }
 
     /// Makes everything durable.
@@ -213,13 +240,16 @@ impl Tx {
     /// When it could not be made durable: nothing of it happened.
     #[expect(clippy::disallowed_methods, reason = "`commit` must not be cancelled half-way, and it ends by itself")]
     pub async fn commit(self) -> Result<(), DbError> {
-        let done = match self.0 {
-            // Once its thread has the order it carries it out, whoever waits.
-            TxArm::Sqlite(tx) => tx.commit().await,
-            TxArm::Postgres(tx) => {
-                tokio::spawn(tx.commit()).await.map_err(|error| DbError::Unavailable(sqlx::Error::Io(error.into())))?
-            }
-        };
-        Ok(done?)
+        let Self { arm, written, versions } = self;
+        // Whoever waits: it is carried out, and only then counted, also when it seems to have failed.
+        let done = tokio::spawn(async move {
+            let done = match arm {
+                TxArm::Sqlite(tx) => tx.commit().await,
+                TxArm::Postgres(tx) => tx.commit().await,
+            };
+            versions.count(written);
+            done
+        });
+        Ok(done.await.map_err(|error| DbError::Unavailable(sqlx::Error::Io(error.into())))??)
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Column as _, Either, Executor as _, Row as _, SqlSafeStr as _, Statement as _};
 
+use super::conn::EngineConn;
 use super::testing::{TestDb, postgres, sqlite};
-use super::{Conn, Db, MIGRATIONS, SQL_TEXTS, Session};
+use super::{Db, MIGRATIONS, SQL_TEXTS, Session, Table};
 
 /// What an engine makes of a text.
 #[derive(Debug)]
@@ -45,9 +46,9 @@ async fn prepare(session: &mut Session, text: &str) -> Result<Prepared, String> 
             Ok(Prepared { parameters, columns })
         }};
     }
-    match session.conn() {
-        Conn::Sqlite(conn) => prepared!(conn),
-        Conn::Postgres(conn) => prepared!(conn),
+    match session.conn().into_engine() {
+        EngineConn::Sqlite(conn) => prepared!(conn),
+        EngineConn::Postgres(conn) => prepared!(conn),
     }
 }
 
@@ -130,9 +131,9 @@ async fn rows(database: &Db, text: impl Into<String>) -> Vec<Vec<String>> {
             rows.iter().map(|row| (0..row.len()).map(|index| text(row, index)).collect()).collect()
         }};
     }
-    match session.conn() {
-        Conn::Sqlite(conn) => read!(conn),
-        Conn::Postgres(conn) => read!(conn),
+    match session.conn().into_engine() {
+        EngineConn::Sqlite(conn) => read!(conn),
+        EngineConn::Postgres(conn) => read!(conn),
     }
 }
 
@@ -274,5 +275,15 @@ async fn a_transaction_given_up_at_any_point_leaves_the_database_usable() {
             tx.commit().await.unwrap();
             assert_eq!(rows(&database.main, format!("select cast(count(*) as text) from u{polls}")).await, [["0"]]);
         }
+    }
+}
+
+/// A table that is called otherwise would change without anybody counting it.
+#[tokio::test]
+async fn tables_that_are_counted_are_there() {
+    let columns = sqlite_schema(&sqlite().await).await.columns;
+    for table in Table::ALL {
+        let prefix = format!("{}.", table.name());
+        assert!(columns.keys().any(|column| column.starts_with(&prefix)), "{prefix}");
     }
 }

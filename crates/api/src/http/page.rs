@@ -40,7 +40,7 @@ pub struct Page<T> {
 }
 
 /// How many items a page holds: 1 to 200, 50 unless told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limit(u16);
 
 impl Limit {
@@ -84,7 +84,7 @@ impl ToSchema for Limit {}
 
 /// Where a page ends: the sort key of its last row, opaque to callers. It grants nothing; a made-up cursor only moves
 /// the start of a list that the caller may see anyway.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Cursor(String);
 

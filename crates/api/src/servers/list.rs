@@ -16,7 +16,7 @@ pub(super) const MAX_LABELS: usize = 8;
 const MAX_TEXT: usize = 100;
 
 /// What to list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// With one of these statuses; none named means any.
     pub(super) statuses: Vec<Status>,
@@ -71,7 +71,7 @@ impl Filter {
 }
 
 /// In which order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, ToSchema)]
 pub enum Sort {
     /// By name.
     #[default]

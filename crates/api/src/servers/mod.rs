@@ -7,6 +7,7 @@ pub mod agent;
 mod facts;
 mod list;
 mod model;
+mod pages;
 mod presence;
 mod restrictions;
 mod routes;
@@ -40,14 +41,13 @@ pub use task::{start, sweep};
 pub use view::{ServerDetail, ServerView};
 
 use crate::access::verbs::{ServersManage, ServersRead};
-use crate::access::{Actor, Authorized, Fresh, Node, Place, Scope, Visible};
+use crate::access::{Actor, Authorized, Fresh, Node, Place, Scope};
 use crate::audit::{self, Outcome, Subject};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::events::{Change, ChangeSubject};
 use crate::http::etag::{self, IfMatch};
-use crate::http::page::{self, Cursor, Limit};
 use crate::hub::{App, Hub, Unit};
 use crate::ids::ProjectId;
 use crate::secret::TokenDigest;
@@ -109,44 +109,6 @@ pub async fn by_agent_token(hub: &Hub, token: TokenDigest) -> Result<Option<Agen
 pub async fn exists(hub: &Hub, id: ServerId) -> Result<bool> {
     let mut session = hub.db.read().await?;
     Ok(store::exists(&mut session.conn(), id).await?)
-}
-
-/// A page of servers.
-#[derive(Debug)]
-pub struct Listing {
-    /// The servers.
-    pub servers: Vec<Server>,
-    /// Where the next page starts.
-    pub next_cursor: Option<Cursor>,
-    /// How many pass the filter, by status.
-    pub totals: Totals,
-}
-
-/// Lists servers of the caller's workspace that the caller may see.
-///
-/// # Errors
-/// 400 when the cursor is not one of this list.
-pub async fn list(
-    hub: &Hub,
-    visible: &Visible<ServersRead>,
-    filter: &Filter,
-    sort: Sort,
-    cursor: Option<&Cursor>,
-    limit: Limit,
-) -> Result<Listing> {
-    let (workspace_id, reach) = (visible.actor.workspace_id, &visible.reach);
-    let after = sort.after(cursor)?;
-    let mut session = hub.db.read().await?;
-    let request = list::PageRequest { workspace_id, filter, reach, sort, after, rows: limit.with_next() };
-    let rows = store::page::page(&mut session.conn(), request).await?;
-    let totals = store::page::totals(&mut session.conn(), workspace_id, filter, reach).await?;
-    let (rows, next_cursor) = page::cut(rows, limit, |row| list::After {
-        sort: sort.name().to_owned(),
-        rank: row.rank,
-        name_key: row.name_key.clone(),
-        id: row.server.id.to_string(),
-    })?;
-    Ok(Listing { servers: rows.into_iter().map(|row| row.server).collect(), next_cursor, totals })
 }
 
 /// What to change of a server; what is not given stays.

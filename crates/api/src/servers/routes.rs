@@ -8,21 +8,22 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use protocol::policy::Rules;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Patch;
 use super::facts::PolicyRules;
-use super::list::{Filter, Sort, Totals};
+use super::list::{Filter, Sort};
 use super::model::{Labels, Name, Server, Status};
+use super::pages::{self, ServerList};
 use super::view::{ServerDetail, ServerView};
-use super::{Listing, Patch};
 use crate::access::verbs::{ServersManage, ServersRead};
 use crate::access::{Authorized, Fresh, Visible};
 use crate::error::{Error, Result};
 use crate::http::etag::{self, IfMatch};
-use crate::http::extract::{CommaList, Json, Query};
+use crate::http::extract::{CommaList, Json, JsonText, Query};
 use crate::http::page::{Cursor, Limit};
 use crate::hub::App;
 use crate::ids::ProjectId;
@@ -93,18 +94,6 @@ impl FromStr for Status {
     }
 }
 
-/// A page of servers.
-#[derive(Debug, Serialize, ToSchema)]
-struct ServerList {
-    /// The servers.
-    data: Vec<ServerView>,
-    /// What to send as `cursor` for the next page; null on the last one.
-    #[schema(required)]
-    next_cursor: Option<Cursor>,
-    /// How many servers there are of each status; the filter counts, its `status` does not.
-    totals: Totals,
-}
-
 /// List servers.
 #[utoipa::path(
     get,
@@ -118,17 +107,11 @@ async fn list(
     State(hub): State<App>,
     visible: Visible<ServersRead>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<ServerList>> {
+) -> Result<JsonText> {
     let filter = Filter::parse(query.status.0, query.label, query.q.as_deref())?.in_project(query.project_id);
-    let cursor = query.cursor.as_ref();
-    let Listing { servers, next_cursor, totals } =
-        super::list(&hub, &visible, &filter, query.sort, cursor, query.limit).await?;
+    let page = pages::list(&hub, visible, filter, query.sort, query.cursor, query.limit).await?;
     let with_spark = query.include.0.contains(&Include::Spark);
-    let show = |server: &Server| {
-        let view = ServerView::new(&hub, server);
-        if with_spark { view.with_spark(&hub) } else { view }
-    };
-    Ok(Json(ServerList { data: servers.iter().map(show).collect(), next_cursor, totals }))
+    Ok(JsonText(if with_spark { page.json_with_spark(&hub)? } else { page.json(&hub)? }))
 }
 
 /// One server, with its newest sample in full.

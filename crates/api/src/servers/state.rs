@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::ServerId;
 
+use super::pages::Pages;
 use super::presence::Presence;
 use super::watch::Watches;
 use crate::background::Wake;
@@ -21,6 +22,8 @@ pub struct State {
     bookkeeping: Mutex<Bookkeeping>,
     watches: Mutex<Watches>,
     loud: Mutex<Loud>,
+    /// Pages of the list that were asked for just now.
+    pub(super) pages: Pages,
     /// Makes presence look at once.
     pub(super) wake: Wake,
 }

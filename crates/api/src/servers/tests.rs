@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use protocol::heartbeat::{Cpu, Heartbeat};
 use protocol::{ServerId, WorkspaceId};
 use serde_json::{Value, json};
 
 use super::sweep;
 use crate::gateway::scripted::{Enrolled, ScriptedAgent, enroll, listen};
 use crate::hub::App;
+use crate::metrics;
 use crate::testing::{Client, TestHub};
 
 struct World {
@@ -49,6 +51,40 @@ impl World {
 
 fn names(list: &Value) -> Vec<String> {
     list["data"].as_array().unwrap().iter().map(|server| server["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Pages of the list are kept in memory; nobody may notice.
+#[tokio::test]
+async fn a_page_shows_every_change_at_once() {
+    for test in TestHub::each_engine().await {
+        let world = World::new(test).await;
+        let hub = &world.test.hub;
+        let server = world.add("web").await;
+        let first = async || world.owner.get("/v1/servers").await.json()["data"][0].clone();
+        assert_eq!((first().await["status"].clone(), first().await["live"].clone()), (json!("pending"), Value::Null));
+
+        let address = listen(hub).await;
+        let _agent = ScriptedAgent::connect(hub, address, &server).await;
+        sweep(hub).await.unwrap();
+        assert_eq!(first().await["status"], "online");
+        let link = hub.gateway.link(server.server_id).unwrap();
+        for percent in [10.0, 20.0] {
+            world.test.clock.advance(Duration::from_secs(30));
+            let cpu = Cpu { percent, ..Cpu::default() };
+            metrics::agent::heartbeat(hub, &link, Heartbeat { cpu, ..Heartbeat::default() });
+            assert_eq!(first().await["live"]["cpu_percent"], percent);
+        }
+
+        let path = format!("/v1/servers/{}", server.server_id);
+        assert_eq!(world.owner.patch(&path, json!({ "name": "db" })).await.status, 200);
+        assert_eq!(first().await["name"], "db");
+        assert_eq!(world.owner.patch(&path, json!({ "labels": { "env": "prod" } })).await.status, 200);
+        assert_eq!(world.names("label=env:prod").await, ["db"]);
+        assert_eq!(world.owner.patch(&path, json!({ "labels": {} })).await.status, 200);
+        assert_eq!(world.names("label=env:prod").await, <[&str; 0]>::default());
+        assert_eq!(world.owner.delete(&path).await.status, 204);
+        assert_eq!(first().await, Value::Null);
+    }
 }
 
 #[tokio::test]

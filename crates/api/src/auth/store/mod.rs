@@ -38,7 +38,7 @@ impl Account {
 }
 
 /// What one request needs to know about its caller.
-#[derive(sqlx::FromRow)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub(in crate::auth) struct Caller {
     #[sqlx(flatten)]
     pub(in crate::auth) session: Session,

@@ -8,6 +8,6 @@ mod path;
 mod problem;
 mod query;
 
-pub use json::{Json, parse_json};
+pub use json::{Json, JsonText, parse_json};
 pub use path::Path;
 pub use query::{CommaList, Query};
