@@ -278,6 +278,13 @@ async fn a_transaction_given_up_at_any_point_leaves_the_database_usable() {
     }
 }
 
+/// A limit that is bound makes SQLite parse and plan a statement anew at each run, unless it was built not to.
+#[tokio::test]
+async fn sqlite_keeps_its_plans() {
+    let options = rows(&sqlite().await.main, "pragma compile_options").await.concat();
+    assert!(options.iter().any(|option| option == "ENABLE_QPSG"), "LIBSQLITE3_FLAGS was not set: {options:?}");
+}
+
 /// A table that is called otherwise would change without anybody counting it.
 #[tokio::test]
 async fn tables_that_are_counted_are_there() {

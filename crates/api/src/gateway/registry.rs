@@ -97,6 +97,12 @@ impl Registry {
         self.slots().get(&server)?.link.as_ref().map(AgentLink::heard_at)
     }
 
+    /// The same of many at once, in their order.
+    pub fn heard_at_each(&self, servers: impl Iterator<Item = ServerId>) -> Vec<Option<crate::clock::Timestamp>> {
+        let slots = self.slots();
+        servers.map(|server| slots.get(&server)?.link.as_ref().map(AgentLink::heard_at)).collect()
+    }
+
     /// A place among the connections that have not said hello; `None` when too many wait already.
     pub(super) async fn greet(&self) -> Option<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.greeting).acquire_owned();

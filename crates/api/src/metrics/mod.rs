@@ -42,6 +42,12 @@ pub fn live(hub: &Hub, server: ServerId) -> Option<Live> {
     hub.metrics.rings().get(&server)?.live()
 }
 
+/// The same of many at once, in their order.
+pub fn live_each(hub: &Hub, servers: impl Iterator<Item = ServerId>) -> Vec<Option<Live>> {
+    let rings = hub.metrics.rings();
+    servers.map(|server| rings.get(&server)?.live()).collect()
+}
+
 /// The newest sample of a connected server in full.
 #[must_use]
 pub fn detail(hub: &Hub, server: ServerId) -> Detail {

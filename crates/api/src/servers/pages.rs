@@ -57,12 +57,16 @@ pub(super) struct KnownPage {
 /// A page as it was answered last.
 #[derive(Debug)]
 struct Text {
-    moving: Vec<Moving>,
+    moving: Moving,
     json: Bytes,
 }
 
-/// What the hub knows of a server beside the database: when it was heard of, and its newest sample.
-type Moving = (Option<Timestamp>, Option<Live>);
+/// What the hub knows of the servers beside the database.
+#[derive(Debug, PartialEq)]
+struct Moving {
+    heard_at: Vec<Option<Timestamp>>,
+    live: Vec<Option<Live>>,
+}
 
 /// A page of servers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -137,9 +141,9 @@ impl KnownPage {
         written(&self.list(|server| ServerView::new(hub, server).with_spark(hub)))
     }
 
-    fn moving(&self, hub: &Hub) -> Vec<Moving> {
-        let known = |server: &Server| (hub.gateway.heard_at(server.id), metrics::live(hub, server.id));
-        self.servers.iter().map(known).collect()
+    fn moving(&self, hub: &Hub) -> Moving {
+        let ids = || self.servers.iter().map(|server| server.id);
+        Moving { heard_at: hub.gateway.heard_at_each(ids()), live: metrics::live_each(hub, ids()) }
     }
 
     fn list(&self, show: impl Fn(&Server) -> ServerView) -> ServerList {
