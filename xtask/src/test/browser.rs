@@ -48,7 +48,8 @@ impl FreshHub {
         }
         std::fs::create_dir_all(&dir)?;
         let port = service::free_port()?;
-        let url = format!("http://127.0.0.1:{port}");
+        // By name: browsers know passkeys for names only.
+        let url = format!("http://localhost:{port}");
         let mut command = proc::command(paths::dev_binary("roadstead"));
         command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--public-url", &url, "--data-dir"]);
         let log = dir.join("hub.log");
