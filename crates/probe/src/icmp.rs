@@ -252,6 +252,20 @@ mod tests {
         assert_eq!(raw.answered(&with_header(reply(&Ping { id: 9, ..ping("1.1.1.1", true) }, 1))), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn packets_that_nobody_answers_end_in_time() {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(silent.local_addr().unwrap()).await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let tally = ping("127.0.0.1", false).run(&socket, deadline).await;
+        assert_eq!((tally.sent, tally.round_trips.iter().flatten().count()), (PACKETS, 0));
+        assert!(Instant::now() < deadline);
+        let deadline = Instant::now() + Duration::from_millis(350);
+        assert_eq!(ping("127.0.0.1", false).run(&socket, deadline).await.sent, 2, "and within the time that there is");
+        assert!(Instant::now() < deadline);
+    }
+
     proptest! {
         #[test]
         fn any_packet_is_an_answer_or_not(packet in prop::collection::vec(any::<u8>(), 0..64), is_raw: bool, six: bool) {

@@ -109,3 +109,32 @@ pub(crate) fn millis(duration: Duration) -> f64 {
 fn rounded(millis: f64) -> f64 {
     (millis * 1000.0).round() / 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn parts_add_up_and_slowness_is_told() {
+        let mut watch = Watch::start(Duration::from_secs(10));
+        for _ in 0..2 {
+            let since = Instant::now();
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            watch.ended(Phase::Connect, since);
+        }
+        assert_eq!(watch.judge_latency(Some(500)), Ok(()));
+        assert_eq!(watch.judge_latency(Some(499)).map_err(|failure| failure.code), Err(FailureCode::Latency));
+        let outcome = watch.outcome(Some(Ok(())));
+        assert_eq!((outcome.phases.connect_ms, outcome.phases.total_ms), (Some(500.0), 500.0));
+        assert!(outcome.ok);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_was_cut_off_says_how_far_it_came() {
+        let mut watch = Watch::start(Duration::from_millis(1500));
+        watch.stage("while the world was waiting".to_owned());
+        let failure = watch.outcome(None).failure.unwrap();
+        assert_eq!(failure.text, "not done within 1.5 s: the time ended while the world was waiting");
+        assert_eq!(failure.code, FailureCode::Timeout);
+    }
+}
