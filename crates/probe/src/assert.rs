@@ -69,7 +69,7 @@ fn judge_json(check: &JsonCheck, value: &Value) -> Result<(), Failure> {
     Err(fail(FailureCode::JsonPath, format!("{} is {is}, {wanted}", short(path, SHOWN))))
 }
 
-/// Numbers are equal by value: 1 is 1.0, at whatever depth it does not matter.
+/// A number is equal by value, 1 is 1.0; within arrays and objects as it is written.
 fn equal(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
         (Value::Number(found), Value::Number(expected)) => {

@@ -48,7 +48,15 @@ fn checked(found: Vec<IpAddr>, host: &Host, reach: Reach) -> Result<Vec<IpAddr>,
     if found.is_empty() {
         return Err(fail(FailureCode::Unresolved, format!("the name {host} has no address; look at its DNS zone")));
     }
-    let within = found.len() <= limits::ADDRESSES_CHECKED && found.iter().all(|address| reach.covers(class(*address)));
+    if found.len() > limits::ADDRESSES_CHECKED {
+        let text = format!(
+            "{host} has {} addresses, more than the {} that are checked",
+            found.len(),
+            limits::ADDRESSES_CHECKED
+        );
+        return Err(fail(FailureCode::Unresolved, text));
+    }
+    let within = found.iter().all(|address| reach.covers(class(*address)));
     if !within {
         let text = match reach {
             Reach::Public => "leads to a private or reserved address, and this monitor may only reach the Internet",
@@ -167,7 +175,7 @@ mod tests {
         assert_eq!(code(&["10.0.0.1", "169.254.169.254"], Reach::Private), Err(FailureCode::Beyond));
         assert_eq!(code(&[], Reach::Private), Err(FailureCode::Unresolved));
         assert_eq!(code(&["1.1.1.1", "10.0.0.1"], Reach::Private), Ok(parse(&["1.1.1.1", "10.0.0.1"])));
-        assert!(checked(vec![parse(&["1.1.1.1"])[0]; 65], &host, Reach::Public).is_err());
+        assert_eq!(code(&["1.1.1.1"; 65], Reach::Public), Err(FailureCode::Unresolved), "nor are half of them checked");
     }
 
     #[test]
