@@ -33,6 +33,16 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
+/// Bytes of hexadecimal digits of any even number; none when they are something else.
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let pairs = text.as_bytes().chunks_exact(2);
+    pairs.map(|pair| if let &[high, low] = pair { Some(digit(high)? << 4 | digit(low)?) } else { None }).collect()
+}
+
 impl<const N: usize> Hex<N> {
     /// The bytes.
     #[must_use]

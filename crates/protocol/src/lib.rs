@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod frame;
 pub mod message;
 
+pub mod address;
 pub mod enroll;
 pub mod event;
 pub mod exec;
@@ -27,6 +28,7 @@ pub mod license;
 pub mod limits;
 pub mod operator;
 pub mod policy;
+pub mod probe;
 pub mod request;
 pub mod session;
 pub mod signing;

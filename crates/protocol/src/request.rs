@@ -7,6 +7,7 @@
 //! | `license.set` | [`crate::Signed`] licence ([`crate::license::LicenseBody`]) | – |
 //! | `token.rotate` | [`TokenRotate`] | –; the agent connects anew with the new token at once |
 //! | `policy.restrict` | [`crate::Signed`] restrictions ([`crate::policy::RestrictBody`]) | [`crate::policy::PolicySummary`] now in force |
+//! | `probe` | [`crate::probe::ProbeSpec`] | [`crate::probe::ProbeOutcome`] |
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub const LICENSE_SET: &str = "license.set";
 pub const TOKEN_ROTATE: &str = "token.rotate";
 /// Method: the hub's own restrictions of what it may do on this host.
 pub const POLICY_RESTRICT: &str = "policy.restrict";
+/// Method: one look at one target, from where the agent stands.
+pub const PROBE: &str = "probe";
 
 /// Either way: do or tell something, on this connection and now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

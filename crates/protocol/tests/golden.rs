@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use protocol::address::Reach;
 use protocol::enroll::{RegisterRequest, RegisterResponse, Token};
 use protocol::event::{Event, SECURITY_REJECTED_COMMAND, Severity};
 use protocol::heartbeat::{AgentUsage, Containers, Cpu, DiskIo, Filesystem, Heartbeat, Interface, Memory, Watch};
@@ -20,7 +21,12 @@ use protocol::license::LicenseBody;
 use protocol::limits::JobLimits;
 use protocol::message::Welcome;
 use protocol::policy::{OperatorKey, PolicySource, PolicySummary, RestrictBody, Rules, Tier};
-use protocol::request::{LICENSE_SET, POLICY_RESTRICT, Request, Response, TOKEN_ROTATE};
+use protocol::probe::{
+    Certificate, CertificateProblem, Der, DnsExpect, DnsProbe, Failure, FailureCode, HeaderField, HttpExpect,
+    HttpProbe, HttpVersion, IcmpProbe, JsonCheck, JsonOp, Method, Packets, Phases, Probe, ProbeOutcome, ProbeSpec,
+    RecordKind, StatusRange, TcpProbe, TlsProbe,
+};
+use protocol::request::{LICENSE_SET, POLICY_RESTRICT, PROBE, Request, Response, TOKEN_ROTATE};
 use protocol::session::{
     AgentBuild, Bye, ByeCode, Desired, ErrorCode, Hello, HelloJob, Host, HubInfo, KeyRotationBody, WelcomeBody,
     WelcomeJob, WireError,
@@ -46,6 +52,103 @@ fn server() -> ServerId {
 
 fn signed(body: &impl Serialize) -> Signed {
     Signed { body: serde_json::to_string(body).unwrap(), key_id: Hex([7; 8]), sig: Hex([9; 64]) }
+}
+
+fn probe_of(probe: Probe) -> ProbeSpec {
+    ProbeSpec { probe, timeout_ms: 10_000, reach: Reach::Public }
+}
+
+fn probe_http() -> ProbeSpec {
+    let http = HttpProbe {
+        url: "https://example.test/health".into(),
+        method: Method::Post,
+        headers: vec![
+            HeaderField { name: "X-Key".into(), value: "k".into(), secret: true },
+            HeaderField { name: "Accept".into(), value: "application/json".into(), secret: false },
+        ],
+        body: Some("{}".into()),
+        follow: false,
+        verify_tls: false,
+        expect: HttpExpect {
+            status: vec![StatusRange::SUCCESS, StatusRange::new(304, 304).unwrap()],
+            contains: Some("ok".into()),
+            lacks: Some("error".into()),
+            json: vec![
+                JsonCheck { path: "$.queue[0].length".into(), op: JsonOp::Lt, value: json!(100) },
+                JsonCheck { path: "$.version".into(), op: JsonOp::Exists, value: Value::Null },
+            ],
+            max_latency_ms: Some(2_000),
+        },
+        known_leaf: Some(Hex([1; 32])),
+    };
+    ProbeSpec { reach: Reach::Private, ..probe_of(Probe::Http(http)) }
+}
+
+fn tcp() -> Probe {
+    Probe::Tcp(TcpProbe { host: "example.test".into(), port: 22, max_latency_ms: None })
+}
+
+fn tls() -> Probe {
+    Probe::Tls(TlsProbe {
+        host: "192.0.2.1".into(),
+        port: 443,
+        server_name: Some("example.test".into()),
+        verify: true,
+        max_latency_ms: None,
+        known_leaf: None,
+    })
+}
+
+fn dns() -> Probe {
+    Probe::Dns(DnsProbe {
+        name: "example.test".into(),
+        record: RecordKind::Mx,
+        server: Some("192.0.2.53:5353".into()),
+        expect: Some(DnsExpect::All(vec!["10 mail.example.test".into()])),
+        max_latency_ms: None,
+    })
+}
+
+fn icmp() -> Probe {
+    Probe::Icmp(IcmpProbe { host: "example.test".into(), max_latency_ms: Some(50) })
+}
+
+fn seen() -> ProbeOutcome {
+    ProbeOutcome {
+        ok: true,
+        phases: Phases {
+            dns_ms: Some(1.25),
+            connect_ms: Some(10.5),
+            tls_ms: Some(21.0),
+            first_byte_ms: Some(40.125),
+            total_ms: 75.5,
+        },
+        status: Some(200),
+        address: Some("192.0.2.1:443".into()),
+        http_version: Some(HttpVersion::Http11),
+        certificate: Some(Certificate {
+            chain_der: vec![Der(vec![0x30, 0x03]), Der(vec![0x30, 0x04])],
+            leaf_sha256: Hex([1; 32]),
+            problem: None,
+        }),
+        answers: Some(vec!["10 mail.example.test".into()]),
+        packets: Some(Packets { sent: 3, received: 2 }),
+        ..ProbeOutcome::default()
+    }
+}
+
+fn failed() -> ProbeOutcome {
+    ProbeOutcome {
+        failure: Some(Failure::new(FailureCode::Certificate, "the certificate of example.test has expired")),
+        phases: Phases { total_ms: 31.5, ..Phases::default() },
+        excerpt: Some("<html>".into()),
+        certificate: Some(Certificate {
+            chain_der: vec![],
+            leaf_sha256: Hex([1; 32]),
+            problem: Some(CertificateProblem::Expired),
+        }),
+        ..ProbeOutcome::default()
+    }
 }
 
 fn samples() -> Vec<(&'static str, Message)> {
@@ -211,6 +314,13 @@ fn samples() -> Vec<(&'static str, Message)> {
         ("request.license_set", request(LICENSE_SET, serde_json::to_value(signed(&license)).unwrap()).into()),
         ("request.policy_restrict", request(POLICY_RESTRICT, serde_json::to_value(signed(&restrict)).unwrap()).into()),
         ("request.token_rotate", request(TOKEN_ROTATE, json!({ "token": format!("rsa_{}", "x".repeat(43)) })).into()),
+        ("request.probe_http", request(PROBE, serde_json::to_value(probe_http()).unwrap()).into()),
+        ("request.probe_tcp", request(PROBE, serde_json::to_value(probe_of(tcp())).unwrap()).into()),
+        ("request.probe_tls", request(PROBE, serde_json::to_value(probe_of(tls())).unwrap()).into()),
+        ("request.probe_dns", request(PROBE, serde_json::to_value(probe_of(dns())).unwrap()).into()),
+        ("request.probe_icmp", request(PROBE, serde_json::to_value(probe_of(icmp())).unwrap()).into()),
+        ("response.probe", Response::with(serde_json::to_value(seen()).unwrap()).into()),
+        ("response.probe_failed", Response::with(serde_json::to_value(failed()).unwrap()).into()),
         ("response", Response::done().into()),
         ("response.policy", Response::with(serde_json::to_value(&restricted).unwrap()).into()),
         ("response.error", Response::refused("unknown_method", "unknown method \"dance\"").into()),
@@ -370,4 +480,18 @@ fn registration_matches_its_golden_files() {
             ws_url: "wss://hub.example.test/v1/agent".into(),
         },
     );
+}
+
+#[test]
+fn probes_read_back_as_what_was_written() {
+    for spec in [probe_http(), probe_of(tcp()), probe_of(tls()), probe_of(dns()), probe_of(icmp())] {
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<ProbeSpec>(&text).unwrap(), spec);
+    }
+    for outcome in [seen(), failed()] {
+        let mut value = serde_json::to_value(&outcome).unwrap();
+        value["field_of_a_later_version"] = json!(1);
+        assert_eq!(serde_json::from_value::<ProbeOutcome>(value).unwrap(), outcome);
+        assert_eq!(outcome.clone().bounded(), outcome, "a sample is within its limits");
+    }
 }
