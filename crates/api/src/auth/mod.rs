@@ -26,7 +26,7 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
-pub use caller::{Oneself, Person, Touching, authenticate, is_due, is_still_good};
+pub use caller::{Oneself, Person, Touching, authenticate, is_due, is_still_good, rights_now};
 pub use code::OneTimeCode;
 pub use confirm::{confirm_password, is_fresh, step_up_required};
 pub use factors::has_second_factor;

@@ -1,5 +1,7 @@
 //! The request pipeline through the router: origins, bodies, limits, errors, assets.
 
+mod bodies;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
