@@ -126,6 +126,7 @@ pub(super) async fn change_password(
     let hash = hub.auth.hashing.hash(hub.random.as_ref(), new.password()).await?;
     let mut unit = hub.begin().await?;
     store::set_password(&mut unit.conn(), person.user.id, hash).await?;
+    store::delete_resets(&mut unit.conn(), person.user.id).await?;
     let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
     let details = json!({ "sessions_ended": ended });
     unit.audit(&person.actor, "account.password", own(person), Outcome::Ok, details).await?;
@@ -173,6 +174,7 @@ pub(super) async fn change_email(
         DbError::UniqueViolation(_) => Error::conflict("there is an account with this e-mail already"),
         other => other.into(),
     })?;
+    store::delete_resets(&mut unit.conn(), person.user.id).await?;
     let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
     let details = json!({ "email": { "from": person.user.email, "to": email.as_str() }, "sessions_ended": ended });
     unit.audit(&person.actor, "account.email", own(person), Outcome::Ok, details).await?;
