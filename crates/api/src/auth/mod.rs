@@ -5,6 +5,7 @@ mod attempts;
 mod caller;
 mod code;
 mod confirm;
+mod email_change;
 mod factors;
 mod join;
 mod model;

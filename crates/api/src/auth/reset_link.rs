@@ -90,7 +90,7 @@ pub(super) async fn complete(
     if !store::use_reset(&mut unit.conn(), token, hub.now()).await? {
         return Err(gone());
     }
-    store::delete_resets(&mut unit.conn(), user.id).await?;
+    store::delete_links(&mut unit.conn(), user.id).await?;
     store::set_password(&mut unit.conn(), user.id, hash).await?;
     let ended = store::delete_sessions(&mut unit.conn(), user.id).await?;
     let details = json!({ "by": "mailed link", "sessions_ended": ended });

@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use protocol::WorkspaceId;
+use protocol::{UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -47,6 +47,8 @@ pub enum DeliveryState {
 pub struct NewDelivery {
     /// Whose it is; none: whoever runs the hub.
     pub workspace_id: Option<WorkspaceId>,
+    /// Whose account it is about, where that is counted.
+    pub person: Option<UserId>,
     /// Which way out.
     pub channel: Channel,
     /// For webhooks.

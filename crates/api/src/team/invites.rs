@@ -100,7 +100,7 @@ async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewInvite) ->
     let name = workspaces::name(&mut unit.conn(), workspace.id).await?;
     let notice =
         Notice::Invitation { workspace: name.as_str(), inviter: actor.name(), link: &url, expires: invite.expires_at };
-    let to = Recipient { email: new.email.as_str(), name: "" };
+    let to = Recipient { email: new.email.as_str(), name: "", person: None };
     let mailed = mail::write_for(hub, &mut unit, workspace.id, &to, &notice).await?;
     unit.commit().await?;
     Ok(Made { invite: view(hub, invite)?, token: secret.reveal().to_owned(), url, mailed })

@@ -2,6 +2,7 @@
 
 mod account;
 mod device;
+mod email_change;
 mod guessing;
 mod oidc;
 mod passkeys;
