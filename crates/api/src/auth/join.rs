@@ -10,7 +10,7 @@ use super::factors::Given;
 use super::model::{Email, NewPassword, Password, PersonName, User};
 use super::passkeys::PasskeyAnswer;
 use super::routes::SignedInView;
-use super::sign_in::{self, Credentials, SignedIn};
+use super::sign_in::{self, Credentials, Entry, SignedIn};
 use super::{attempts, session, store};
 use crate::access::RequestOrigin;
 use crate::db::{Conn, DbError};
@@ -117,7 +117,9 @@ pub async fn admit_to(
     user: User,
     workspace: WorkspaceId,
 ) -> Result<SignedIn> {
-    sign_in::open(hub, unit, origin, user, Some(workspace), json!({ "by": "invitation" })).await
+    let details = json!({ "by": "invitation" });
+    let entry = Entry { user, workspace: Some(workspace), verified_at: hub.now(), details };
+    sign_in::open(hub, unit, origin, entry).await
 }
 
 /// What somebody who has just signed in is answered, cookie and all.

@@ -14,6 +14,7 @@ use super::throttle::Refusal;
 use super::{attempts, factors, store};
 use crate::access::{self, Actor, Principal, RequestOrigin, Rights};
 use crate::audit::{Outcome, Subject};
+use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, ErrorCode, Result};
 use crate::hub::{Hub, Unit};
@@ -49,7 +50,8 @@ pub(super) struct Credentials<'a> {
 pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, credentials: Credentials<'_>) -> Result<SignedIn> {
     let (user, factor) = check(hub, &origin, credentials).await?;
     let mut unit = hub.begin().await?;
-    let signed_in = open(hub, &mut unit, origin, user, None, factor.details()).await?;
+    let entry = Entry { user, workspace: None, verified_at: hub.now(), details: factor.details() };
+    let signed_in = open(hub, &mut unit, origin, entry).await?;
     unit.commit().await?;
     Ok(signed_in)
 }
@@ -92,7 +94,8 @@ pub(super) async fn by_passkey(hub: &Hub, origin: RequestOrigin, answer: &Passke
         Ok((user, passkey)) => {
             let mut unit = hub.begin().await?;
             let details = Factor::Passkey(passkey).details();
-            let signed_in = open(hub, &mut unit, origin, user, None, details).await?;
+            let entry = Entry { user, workspace: None, verified_at: hub.now(), details };
+            let signed_in = open(hub, &mut unit, origin, entry).await?;
             unit.commit().await?;
             Ok(signed_in)
         }
@@ -104,17 +107,23 @@ pub(super) async fn by_passkey(hub: &Hub, origin: RequestOrigin, answer: &Passke
     }
 }
 
-/// Starts a session that acts in `workspace`, or in the person's oldest.
-pub(super) async fn open(
-    hub: &Hub,
-    unit: &mut Unit<'_>,
-    origin: RequestOrigin,
-    user: User,
-    workspace: Option<WorkspaceId>,
-    details: Value,
-) -> Result<SignedIn> {
+/// Somebody who may come in.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) user: User,
+    /// Where their session acts; `None`: in their oldest workspace.
+    pub(super) workspace: Option<WorkspaceId>,
+    /// When they proved who they are, which may be long ago where somebody else vouches for them.
+    pub(super) verified_at: Timestamp,
+    /// For the record.
+    pub(super) details: Value,
+}
+
+/// Starts a session.
+pub(super) async fn open(hub: &Hub, unit: &mut Unit<'_>, origin: RequestOrigin, entry: Entry) -> Result<SignedIn> {
+    let Entry { user, workspace, verified_at, details } = entry;
     let is_new_place = attempts::is_new_place(&mut unit.conn(), user.id, &origin).await?;
-    let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin).await?;
+    let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin, verified_at).await?;
     if is_new_place {
         let notice = Notice::NewSignIn { ip: &origin.ip, agent: &origin.user_agent };
         mail::notify(hub, unit, &Recipient::of(&user), &notice).await?;
@@ -144,6 +153,7 @@ pub(super) async fn open_session(
     conn: &mut Conn<'_>,
     user: &User,
     origin: &RequestOrigin,
+    verified_at: Timestamp,
 ) -> Result<(Session, Token)> {
     let token = new_token(TOKEN_PREFIX, hub.random.as_ref());
     let now = hub.now();
@@ -153,7 +163,7 @@ pub(super) async fn open_session(
         created_at: now,
         last_seen_at: now,
         expires_at: now.plus(ABSOLUTE),
-        verified_at: now,
+        verified_at,
         ip: origin.ip.clone(),
         user_agent: origin.user_agent.clone(),
     };
