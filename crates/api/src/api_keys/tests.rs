@@ -61,7 +61,7 @@ async fn a_key_that_was_asked_for_before_a_demotion_is_not_made_after_it() {
         let grants = json!({ "grants": [{ "granted": { "role": "viewer" }, "scope": everywhere() }] });
         assert_eq!(owner.put(&format!("/v1/team/members/{id}/grants"), grants).await.status, StatusCode::OK);
         let refused = super::make(&hub.hub, &actor, serde_json::from_value(reader()).unwrap()).await;
-        assert_eq!(refused.err().expect("refused").code(), crate::error::ErrorCode::Forbidden);
+        assert_eq!(refused.unwrap_err().code(), crate::error::ErrorCode::Forbidden);
     }
 }
 
