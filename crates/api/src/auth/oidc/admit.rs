@@ -13,7 +13,7 @@ use crate::audit::{Outcome, Subject};
 use crate::auth::factors::{self, Factor};
 use crate::auth::model::{Email, PersonName, User};
 use crate::auth::session;
-use crate::auth::sign_in::{self, Entry};
+use crate::auth::sign_in::{self, Basis, Entry};
 use crate::auth::store::{self, IdentityRow};
 use crate::clock::Timestamp;
 use crate::config::OidcProvider;
@@ -65,7 +65,8 @@ pub(super) async fn sign_in(
     let mut unit = hub.begin().await?;
     // Coming back from there proves nothing new: it may have asked the person weeks ago.
     let verified_at = claimed.auth_time.unwrap_or(NEVER);
-    let entry = Entry { user, workspace: None, verified_at, details: details(&provider.id, None) };
+    let basis = Basis::Identity(identity.id);
+    let entry = Entry { user, basis, workspace: None, verified_at, details: details(&provider.id, None) };
     let opened = sign_in::open(hub, &mut unit, origin, entry).await;
     let signed_in = opened.map_err(|error| match error.code() {
         // A member of nothing.
