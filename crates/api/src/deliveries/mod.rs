@@ -160,7 +160,9 @@ async fn get(hub: &Hub, delivery: Authorized<Delivery, Look<WebhooksManage>>) ->
         Principal::User { id, .. } => delivery.row.webhook_maker.as_deref() == Some(id.to_string().as_str()),
         _ => false,
     };
-    Ok(DetailView::new(delivery.row, is_maker))
+    // What stands in a network that only the hub reaches is for whoever runs the hub.
+    let sees_answers = is_maker && (delivery.row.allow_private != Some(true) || runs_hub(hub, &actor).await?);
+    Ok(DetailView::new(delivery.row, sees_answers))
 }
 
 /// Tries again at once, and then as if it were new.

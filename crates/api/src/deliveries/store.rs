@@ -125,7 +125,7 @@ pub(super) async fn settle(conn: &mut Conn<'_>, due: &Due, settled: Settled) -> 
 
 pub(super) async fn by_id(conn: &mut Conn<'_>, id: DeliveryId) -> Result<Option<Row>, DbError> {
     conn.query(sql!(
-        "select d.id, d.workspace_id, d.channel, d.webhook_id, w.name as webhook_name, w.created_by as webhook_maker,
+        "select d.id, d.workspace_id, d.channel, d.webhook_id, w.name as webhook_name, w.created_by as webhook_maker, w.allow_private,
                 d.recipient, d.event, d.subject, d.payload, d.state, d.attempts, d.attempts_made, d.next_attempt_at,
                 d.created_at, d.finished_at
          from deliveries d left join outgoing_webhooks w on w.id = d.webhook_id where d.id = $1"
@@ -150,7 +150,7 @@ pub(super) struct Filter {
 /// Newest first.
 pub(super) async fn list(conn: &mut Conn<'_>, filter: Filter) -> Result<Vec<Row>, DbError> {
     conn.query(sql!(
-        "select d.id, d.workspace_id, d.channel, d.webhook_id, w.name as webhook_name, w.created_by as webhook_maker,
+        "select d.id, d.workspace_id, d.channel, d.webhook_id, w.name as webhook_name, w.created_by as webhook_maker, w.allow_private,
                 d.recipient, d.event, d.subject, cast(null as text) as payload, d.state, d.attempts, d.attempts_made,
                 d.next_attempt_at, d.created_at, d.finished_at
          from deliveries d left join outgoing_webhooks w on w.id = d.webhook_id
