@@ -72,6 +72,7 @@ function shownPages({ jobs, batches, people, servers, webhooks }) {
     { name: 'forgot-password', path: '/forgot-password', ready: (page) => page.getByRole('button', { name: 'Send link' }) },
     { name: 'reset-password', path: '/reset-password#rspr_x', ready: (page) => page.getByRole('button', { name: 'Set password' }) },
     { name: 'reset-gone', path: '/reset-password', ready: (page) => page.getByText('The link is incomplete') },
+    { name: 'change-email', path: '/change-email#rsec_x', ready: (page) => page.getByRole('button', { name: 'Use this address' }) },
     { name: 'sign-in-denied', path: '/sign-in#error=oidc_unknown_account', ready: (page) => page.getByRole('alert') },
     { name: 'sign-in-pending', path: '/sign-in#error=oidc_second_factor', ready: (page) => page.getByLabel('One-time code') },
     { name: 'run-batch', path: '/jobs/new?on=several', ready: (page) => page.getByText('Halts at the first failure') },

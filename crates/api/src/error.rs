@@ -58,6 +58,7 @@ codes! {
     TotpEnrollmentRequired = "totp_enrollment_required", FORBIDDEN, "The workspace requires a second factor, and the account has none yet: `POST /v1/account/totp` or `POST /v1/account/passkeys`.";
     NotFound = "not_found", NOT_FOUND, "No such thing, or it belongs to another workspace.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path exists, the method on it does not.";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The body of the request did not come to its end in time. Nothing was done; send the request again.";
     Conflict = "conflict", CONFLICT, "The state of the thing does not allow this, or the same idempotency key came with another body.";
     Gone = "gone", GONE, "It was there and is not any more: an install token that was used or has expired, a log that was removed to make room, a passkey's answer that comes twice or too late.";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "Somebody else changed it since you read it. Read it again and repeat the change.";

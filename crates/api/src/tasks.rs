@@ -40,6 +40,12 @@ impl Tasks {
         self.stop.is_cancelled()
     }
 
+    /// How many tasks have not ended.
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
+        self.tracker.len()
+    }
+
     /// Tells every task to end and waits for them.
     pub async fn shut_down(&self) {
         self.stop.cancel();

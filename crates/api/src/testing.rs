@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use crate::access::Actor;
 use crate::auth::{NewOwner, prepare_setup};
 use crate::clock::{ManualClock, Timestamp};
 use crate::config::{Config, Log, LogFormat, PublicUrl, Retention, Tls};
@@ -280,6 +281,18 @@ impl Client {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     }
 
+    /// As whom the hub sees this person now.
+    ///
+    /// # Panics
+    /// When it knows nobody of the kind.
+    #[expect(clippy::expect_used, reason = "a mistake of the test")]
+    pub async fn actor(&self) -> Actor {
+        let request = Request::builder().header(header::COOKIE, self.cookies());
+        let (mut parts, ()) = request.body(()).expect("a request").into_parts();
+        parts.headers.extend(self.headers.clone());
+        crate::auth::authenticate(&self.hub, &parts).await.expect("somebody")
+    }
+
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
@@ -323,12 +336,9 @@ impl Client {
     #[expect(clippy::expect_used, reason = "a mistake of the test")]
     pub async fn send_raw(&self, mut request: axum::http::request::Builder, body: Body) -> Streaming {
         request = request.header(header::HOST, self.hub.config.public_url.authority());
-        let cookies = {
-            let cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
-            cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
-        };
+        let cookies = self.cookies();
         if !cookies.is_empty() {
-            request = request.header(header::COOKIE, cookies.join("; "));
+            request = request.header(header::COOKIE, cookies);
         }
         let mut request = request.body(body).expect("a request");
         request.headers_mut().extend(self.headers.clone());
@@ -339,6 +349,11 @@ impl Client {
         };
         self.keep_cookies(&parts.headers);
         Streaming { status: parts.status, headers: parts.headers, body }
+    }
+
+    fn cookies(&self) -> String {
+        let cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     fn keep_cookies(&self, headers: &HeaderMap) {

@@ -16,6 +16,8 @@ export class SignIn {
     this.isStale = false;
     this.ceremonies = new Map();
     this.resets = new Map();
+    /** Of links to other addresses: the account and the address. */
+    this.emailChanges = new Map();
     this.mailedTo = [];
     /** What the provider's answer comes to: null, or a code of the sign-in page. */
     this.providerAnswer = null;
@@ -124,6 +126,13 @@ export class SignIn {
         this.mock.signedIn = false;
         return {};
       }
+      case 'POST /v1/auth/email-change/complete': {
+        const change = this.emailChanges.get(body.token);
+        if (!change) throw new HttpError(410, 'gone', 'this link was used or has expired; ask for another one under Account');
+        this.emailChanges.delete(body.token);
+        change.member.email = change.email;
+        return {};
+      }
       case 'POST /v1/auth/oidc/complete':
         if (!this.pending) throw new HttpError(401, 'unauthenticated', 'sign in with the provider first');
         this.demandFactor(this.pending, body, host);
@@ -164,6 +173,15 @@ export class SignIn {
     switch (key) {
       case 'GET /v1/account':
         return { id: own.id, email: own.email, name: own.name, has_password: own.password !== null, has_passkeys: own.passkeys.length > 0 };
+      case 'POST /v1/account/email':
+        if (own.password !== null && body.password !== own.password) throw invalid('password', 'is not your password');
+        if (this.methods.password_reset) {
+          this.mailedTo.push(body.email);
+          this.emailChanges.set(`rsec_${this.mailedTo.length}`, { member: own, email: body.email });
+          return [202, { pending: body.email }];
+        }
+        own.email = body.email;
+        return { id: own.id, email: own.email, name: own.name };
       case 'POST /v1/auth/step-up/begin':
         return this.ceremony('second', own, host);
       case 'POST /v1/auth/step-up':

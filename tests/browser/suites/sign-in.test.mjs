@@ -188,6 +188,45 @@ test('a_lost_password_is_set_anew_by_mail_and_a_mailbox_alone_is_not_enough', as
   await page.getByRole('heading', { name: 'Set a new password' }).waitFor();
 });
 
+test('a_new_address_counts_once_its_link_was_opened', async (t) => {
+  const { mock, page, url, dialog } = await world(t);
+  mock.signIn.methods.password_reset = true;
+  await page.goto(`${url}/account`);
+  await page.getByText(`You sign in with ${account.email}.`).waitFor();
+  await page.getByRole('button', { name: 'Change address' }).click();
+  await dialog.getByLabel('New address').fill('ada@example.net');
+  await dialog.getByLabel('Current password').fill('a wrong guess');
+  await page.keyboard.press('Enter');
+  await dialog.getByText('is not your password').waitFor();
+  assert.deepEqual(await inspect(page, 'email-change-light'), []);
+  await dialog.getByLabel('Current password').fill(account.password);
+  await page.keyboard.press('Enter');
+  await page.getByText(`A link was mailed to ada@example.net. Open it within 30 minutes; until then you sign in with ${account.email}.`).waitFor();
+  assert.deepEqual(await inspect(page, 'email-pending-light'), []);
+  assert.equal(mock.people.owner.email, account.email);
+
+  await page.goto(`${url}/change-email#rsec_1`);
+  await page.getByRole('button', { name: 'Use this address' }).waitFor();
+  assert.deepEqual(await inspect(page, 'email-confirm-light'), []);
+  assert.equal(mock.people.owner.email, account.email, 'looking at it changes nothing');
+  await page.getByRole('button', { name: 'Use this address' }).click();
+  await page.getByText('You sign in with the new address from now on.').waitFor();
+  await page.getByRole('link', { name: 'To my account' }).click();
+  await page.getByText('You sign in with ada@example.net.').waitFor();
+
+  await page.goto(`${url}/change-email#rsec_1`);
+  await page.reload();
+  await page.getByRole('button', { name: 'Use this address' }).click();
+  await page.getByText('This link was used, is older than 30 minutes').waitFor();
+  mock.signIn.methods.password_reset = false;
+  await page.goto(`${url}/account`);
+  await page.getByRole('button', { name: 'Change address' }).click();
+  await dialog.getByLabel('New address').fill(account.email);
+  await dialog.getByLabel('Current password').fill(account.password);
+  await page.keyboard.press('Enter');
+  await page.getByText(`You sign in with ${account.email} now.`).waitFor();
+});
+
 test('a_provider_signs_in_and_what_went_wrong_there_is_said', { timeout: 60_000 }, async (t) => {
   const { mock, page, url, home } = await world(t, { signedIn: false });
   mock.signIn.methods.providers = [company];

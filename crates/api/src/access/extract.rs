@@ -154,6 +154,27 @@ async fn visible<V: Verb>(hub: &Hub, actor: Actor) -> Result<Visible<V>> {
     Ok(Visible { actor, reach, verb: PhantomData })
 }
 
+/// The actor with what they hold now. What they held when their request was let in may have been taken from them since,
+/// so a change to who may do what asks again in its own transaction, once that keeps other such changes away.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn refreshed(hub: &Hub, conn: &mut Conn<'_>, actor: &Actor) -> Result<Actor> {
+    if hub.access.is_lax() {
+        return Ok(actor.clone());
+    }
+    Ok(Actor { rights: auth::rights_now(conn, actor, hub.now()).await?, ..actor.clone() })
+}
+
+/// As [`refreshed`], for what concerns the whole of the actor's workspace.
+///
+/// # Errors
+/// 403 when the actor may not do that any more.
+pub async fn still<V: Verb>(hub: &Hub, conn: &mut Conn<'_>, actor: &Actor) -> Result<Actor> {
+    let actor = refreshed(hub, conn, actor).await?;
+    if hub.access.is_lax() || actor.may(V::NODE) { Ok(actor) } else { Err(refusal(V::NODE)) }
+}
+
 /// What is dangerous asks a session again whose it is; a key has no password to say.
 fn demand_fresh<V: Verb>(hub: &Hub, actor: &Actor) -> Result<()> {
     let stale =

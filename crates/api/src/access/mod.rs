@@ -16,7 +16,9 @@ mod store;
 mod tests;
 
 pub use actor::{Actor, Principal, RequestOrigin};
-pub use extract::{Authorized, Installation, Resource, State, Visible, Workspace, authorize, in_workspace};
+pub use extract::{
+    Authorized, Installation, Resource, State, Visible, Workspace, authorize, in_workspace, refreshed, still,
+};
 pub use node::{Fresh, Look, Node, NodeSet, Verb, verbs};
 pub use rights::{Held, Rights};
 pub use role::Role;

@@ -174,6 +174,7 @@ async fn make(hub: &Hub, actor: &Actor, new: NewKey) -> Result<KeyMade> {
     let mut unit = hub.begin().await?;
     let place = projects::place_of(&mut unit.conn(), actor.workspace_id, new.scope).await?;
     let place = place.ok_or_else(|| Error::invalid_field("scope", "names nothing of this workspace"))?;
+    let actor = &access::refreshed(hub, &mut unit.conn(), actor).await?;
     let missing = new.permissions.without(actor.rights.at(place));
     if !missing.is_empty() {
         let names = missing.names();

@@ -52,6 +52,20 @@ async fn a_key_does_what_it_says_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_asked_for_before_a_demotion_is_not_made_after_it() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let ann = hub.member(&owner, "ann@example.org", json!({ "role": "admin" }), everywhere()).await;
+        let actor = ann.actor().await;
+        let id = ann.get("/v1/auth/session").await.json()["user"]["id"].as_str().unwrap().to_owned();
+        let grants = json!({ "grants": [{ "granted": { "role": "viewer" }, "scope": everywhere() }] });
+        assert_eq!(owner.put(&format!("/v1/team/members/{id}/grants"), grants).await.status, StatusCode::OK);
+        let refused = super::make(&hub.hub, &actor, serde_json::from_value(reader()).unwrap()).await;
+        assert_eq!(refused.unwrap_err().code(), crate::error::ErrorCode::Forbidden);
+    }
+}
+
+#[tokio::test]
 async fn a_key_is_never_wider_than_its_maker_even_later() {
     for hub in TestHub::each_engine().await {
         let owner = hub.owner().await;

@@ -1,5 +1,4 @@
-//! What people do with their own account: look through sessions, end them, change the password,
-//! the address and the name.
+//! What people do with their own account: look through sessions, end them, change the password and the name.
 
 use protocol::WorkspaceId;
 use serde::Serialize;
@@ -8,14 +7,13 @@ use utoipa::ToSchema;
 
 use super::caller::Person;
 use super::confirm::confirm_password;
-use super::model::{Email, NewPassword, Password, PersonName, User};
+use super::model::{NewPassword, Password, PersonName, User};
 use super::passkeys;
 use super::session::{IDLE, Session};
 use super::sign_in::subject;
 use super::store;
 use crate::audit::{Outcome, Subject};
 use crate::clock::Timestamp;
-use crate::db::DbError;
 use crate::error::{Error, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::Hub;
@@ -126,7 +124,8 @@ pub(super) async fn change_password(
     let hash = hub.auth.hashing.hash(hub.random.as_ref(), new.password()).await?;
     let mut unit = hub.begin().await?;
     store::set_password(&mut unit.conn(), person.user.id, hash).await?;
-    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
+    store::delete_links(&mut unit.conn(), person.user.id).await?;
+    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id.to_string()).await?;
     let details = json!({ "sessions_ended": ended });
     unit.audit(&person.actor, "account.password", own(person), Outcome::Ok, details).await?;
     let notice = Notice::PasswordChanged { how: "by somebody who was signed in" };
@@ -139,7 +138,7 @@ pub(super) async fn change_password(
 /// Ends all of the person's sessions but this one; how many.
 pub(super) async fn revoke_others(hub: &Hub, person: &Person) -> Result<u64> {
     let mut unit = hub.begin().await?;
-    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
+    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id.to_string()).await?;
     let details = json!({ "sessions_ended": ended });
     unit.audit(&person.actor, "session.revoke_others", own(person), Outcome::Ok, details).await?;
     unit.commit().await?;
@@ -156,34 +155,6 @@ pub(super) async fn rename(hub: &Hub, person: &Person, name: Option<PersonName>)
     unit.audit(&person.actor, "account.update", own(person), Outcome::Ok, details).await?;
     unit.commit().await?;
     Ok(User { name: name.as_str().to_owned(), ..person.user.clone() })
-}
-
-/// Has the person sign in with another address from now on, and ends all other sessions.
-pub(super) async fn change_email(
-    hub: &Hub,
-    person: &Person,
-    email: &Email,
-    password: Option<&Password>,
-) -> Result<User> {
-    email.require_plain().map_err(|problem| Error::invalid_field("email", problem))?;
-    confirm_password(hub, person, password, "password").await?;
-    let mut unit = hub.begin().await?;
-    let set = store::set_email(&mut unit.conn(), person.user.id, email.as_str().to_owned(), email.key()).await;
-    set.map_err(|error| match error {
-        DbError::UniqueViolation(_) => Error::conflict("there is an account with this e-mail already"),
-        other => other.into(),
-    })?;
-    let ended = store::delete_other_sessions(&mut unit.conn(), person.user.id, person.session.id).await?;
-    let details = json!({ "email": { "from": person.user.email, "to": email.as_str() }, "sessions_ended": ended });
-    unit.audit(&person.actor, "account.email", own(person), Outcome::Ok, details).await?;
-    let ip = &person.actor.origin.ip;
-    let notice = Notice::EmailChanged { old: &person.user.email, new: email.as_str(), ip };
-    for address in [person.user.email.as_str(), email.as_str()] {
-        mail::notify(hub, &mut unit, &Recipient { email: address, name: &person.user.name }, &notice).await?;
-    }
-    unit.commit().await?;
-    hub.http.recheck_streams();
-    Ok(User { email: email.as_str().to_owned(), ..person.user.clone() })
 }
 
 /// The person as the subject of a record.

@@ -107,6 +107,25 @@ pub async fn is_still_good(hub: &Hub, actor: &Actor) -> Result<bool> {
     Ok(is_there && rights.held() == actor.rights.held())
 }
 
+/// What an actor holds now: nothing once what they came with is not good any more.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn rights_now(conn: &mut Conn<'_>, actor: &Actor, now: Timestamp) -> Result<Rights> {
+    match &actor.principal {
+        Principal::User { id, session_id, .. } => {
+            let workspace = store::workspace_of_session(conn, *session_id, now, now.minus(IDLE)).await?;
+            if workspace == Some(actor.workspace_id) {
+                Ok(access::rights_of(conn, actor.workspace_id, *id).await?)
+            } else {
+                Ok(Rights::none())
+            }
+        }
+        Principal::ApiKey { id, .. } => api_keys::rights(conn, *id, now).await,
+        Principal::Agent { .. } | Principal::Anonymous | Principal::System => Ok(actor.rights.clone()),
+    }
+}
+
 /// Sessions that are kept in memory: more than people look at a hub at once.
 const KNOWN_SESSIONS: usize = 1_024;
 

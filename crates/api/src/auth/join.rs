@@ -10,7 +10,8 @@ use super::factors::Given;
 use super::model::{Email, NewPassword, Password, PersonName, User};
 use super::passkeys::PasskeyAnswer;
 use super::routes::SignedInView;
-use super::sign_in::{self, Credentials, SignedIn};
+use super::sign_in::{self, Basis, Credentials, Entry, SignedIn};
+use super::store::Account;
 use super::{attempts, session, store};
 use crate::access::RequestOrigin;
 use crate::db::{Conn, DbError};
@@ -22,7 +23,12 @@ use crate::hub::{Hub, Unit};
 #[derive(Debug)]
 pub enum Invited {
     /// Has an account, and proved that it is theirs.
-    Known(User),
+    Known {
+        /// Who.
+        user: User,
+        /// PHC string that their password matched.
+        password_hash: String,
+    },
     /// Has none yet.
     New {
         /// The invited address.
@@ -77,8 +83,8 @@ pub async fn prove(hub: &Hub, origin: &RequestOrigin, email: &Email, proof: Proo
     if account.is_some() {
         let given = Given { totp: totp.as_ref(), passkey: passkey.as_ref() };
         let credentials = Credentials { email, password: &password, given };
-        let (user, _) = sign_in::check(hub, origin, credentials).await?;
-        return Ok(Invited::Known(user));
+        let (Account { user, password_hash }, _) = sign_in::check(hub, origin, credentials).await?;
+        return Ok(Invited::Known { user, password_hash });
     }
     let password = NewPassword::try_from(password.reveal().to_owned())
         .map_err(|problem| Error::invalid_field("password", problem))?;
@@ -90,10 +96,13 @@ pub async fn prove(hub: &Hub, origin: &RequestOrigin, email: &Email, proof: Proo
 /// The account of somebody who was invited, made where there was none.
 ///
 /// # Errors
-/// 409 when somebody else made one with this address in the same moment.
+/// 409 when somebody else made one with this address in the same moment, 401 when its password was changed in it.
 pub async fn settle(hub: &Hub, unit: &mut Unit<'_>, invited: Invited) -> Result<User> {
     match invited {
-        Invited::Known(user) => Ok(user),
+        Invited::Known { user, password_hash } => {
+            sign_in::demand(&mut unit.conn(), user.id, Basis::Password(password_hash)).await?;
+            Ok(user)
+        }
         Invited::New { email, name, password_hash } => {
             let user = User { id: hub.ids.user(), email: email.as_str().to_owned(), name: name.as_str().to_owned() };
             let inserted = store::insert_user(&mut unit.conn(), &user, email.key(), password_hash, hub.now()).await;
@@ -117,7 +126,9 @@ pub async fn admit_to(
     user: User,
     workspace: WorkspaceId,
 ) -> Result<SignedIn> {
-    sign_in::open(hub, unit, origin, user, Some(workspace), json!({ "by": "invitation" })).await
+    let details = json!({ "by": "invitation" });
+    let entry = Entry { user, basis: Basis::Settled, workspace: Some(workspace), verified_at: hub.now(), details };
+    sign_in::open(hub, unit, origin, entry).await
 }
 
 /// What somebody who has just signed in is answered, cookie and all.

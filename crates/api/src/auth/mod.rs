@@ -5,6 +5,7 @@ mod attempts;
 mod caller;
 mod code;
 mod confirm;
+mod email_change;
 mod factors;
 mod join;
 mod model;
@@ -26,7 +27,7 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
-pub use caller::{Oneself, Person, Touching, authenticate, is_due, is_still_good};
+pub use caller::{Oneself, Person, Touching, authenticate, is_due, is_still_good, rights_now};
 pub use code::OneTimeCode;
 pub use confirm::{confirm_password, is_fresh, step_up_required};
 pub use factors::has_second_factor;

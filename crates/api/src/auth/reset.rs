@@ -33,6 +33,7 @@ pub async fn reset_password(hub: &Hub, email: &Email, password: &NewPassword) ->
     let mut unit = hub.begin().await?;
     let user = find(&mut unit, email).await?;
     store::set_password(&mut unit.conn(), user.id, hash).await?;
+    store::delete_links(&mut unit.conn(), user.id).await?;
     let ended = store::delete_sessions(&mut unit.conn(), user.id).await?;
     record(&mut unit, &user, "account.password", json!({ "by": "command line", "sessions_ended": ended })).await?;
     notify(hub, &mut unit, &user, &Notice::PasswordChanged { how: BY_HAND }).await?;
@@ -49,6 +50,8 @@ pub async fn disable_totp(hub: &Hub, email: &Email) -> Result<(User, bool)> {
     let user = find(&mut unit, email).await?;
     let were_on = store::delete_totp(&mut unit.conn(), user.id).await?;
     store::delete_spare_recovery_codes(&mut unit.conn(), user.id).await?;
+    // Whoever has the mailbox needs one thing less now; a link from before is not to become enough by that.
+    store::delete_links(&mut unit.conn(), user.id).await?;
     if were_on {
         record(&mut unit, &user, "totp.disable", json!({ "by": "command line" })).await?;
         notify(hub, &mut unit, &user, &Notice::TotpDisabled { how: BY_HAND }).await?;
@@ -66,6 +69,7 @@ pub async fn remove_passkeys(hub: &Hub, email: &Email) -> Result<(User, u64)> {
     let user = find(&mut unit, email).await?;
     let removed = store::delete_passkeys(&mut unit.conn(), user.id).await?;
     store::delete_spare_recovery_codes(&mut unit.conn(), user.id).await?;
+    store::delete_links(&mut unit.conn(), user.id).await?;
     if removed > 0 {
         record(&mut unit, &user, "passkey.remove", json!({ "by": "command line", "removed": removed })).await?;
     }

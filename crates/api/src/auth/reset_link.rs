@@ -47,12 +47,14 @@ pub(super) async fn request(hub: &App, origin: RequestOrigin, email: Email) -> R
 async fn send(hub: &Hub, origin: &RequestOrigin, email: &Email) -> Result<()> {
     let now = hub.now();
     let mut unit = hub.begin().await?;
+    let account = store::account_by_email(&mut unit.conn(), email.key()).await?;
+    let Some(account) = account else { return Ok(()) };
+    // Of many requests at once each sees the links of those before, and the account as a change before left it.
+    store::lock_user(&mut unit.conn(), account.user.id).await?;
     // Nobody forgot a password where there is none: an identity provider opens this account, and not a mailbox.
     let account = store::account_by_email(&mut unit.conn(), email.key()).await?;
     let Some(account) = account.filter(|account| account.hash().is_some()) else { return Ok(()) };
     let user = account.user;
-    // Of many requests at once each sees the links of those before.
-    store::lock_user(&mut unit.conn(), user.id).await?;
     if store::count_resets(&mut unit.conn(), user.id, now).await? >= AT_ONCE {
         return Ok(());
     }
@@ -88,7 +90,7 @@ pub(super) async fn complete(
     if !store::use_reset(&mut unit.conn(), token, hub.now()).await? {
         return Err(gone());
     }
-    store::delete_resets(&mut unit.conn(), user.id).await?;
+    store::delete_links(&mut unit.conn(), user.id).await?;
     store::set_password(&mut unit.conn(), user.id, hash).await?;
     let ended = store::delete_sessions(&mut unit.conn(), user.id).await?;
     let details = json!({ "by": "mailed link", "sessions_ended": ended });

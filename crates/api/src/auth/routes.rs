@@ -1,6 +1,7 @@
 //! `/v1/setup`, `/v1/auth`; the files below: `/v1/account`.
 
 mod account;
+mod email_change;
 mod oidc;
 mod passkeys;
 mod reset;
@@ -44,6 +45,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(auth_session, auth_session_update))
         .routes(routes!(auth_step_up))
         .merge(account::routes())
+        .merge(email_change::routes())
         .merge(passkeys::routes())
         .merge(oidc::routes())
         .merge(reset::routes())

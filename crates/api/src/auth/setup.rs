@@ -115,7 +115,7 @@ pub(super) async fn set_up(
         return Err(owned_already());
     }
     let (user, workspace) = insert_owner(hub, &mut unit, owner, hash).await?;
-    let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin).await?;
+    let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin, hub.now()).await?;
     let principal = Principal::User {
         id: user.id,
         name: user.name.clone(),

@@ -1,7 +1,7 @@
 //! Signing in and out.
 
-use protocol::WorkspaceId;
 use protocol::enroll::Token;
+use protocol::{UserId, WorkspaceId};
 use serde_json::{Value, json};
 
 use super::caller::Person;
@@ -10,14 +10,16 @@ use super::join::no_workspace;
 use super::model::{Email, Password, User};
 use super::passkeys::{self, PasskeyAnswer, Purpose};
 use super::session::{ABSOLUTE, PER_USER, Session, TOKEN_PREFIX};
+use super::store::Account;
 use super::throttle::Refusal;
 use super::{attempts, factors, store};
 use crate::access::{self, Actor, Principal, RequestOrigin, Rights};
 use crate::audit::{Outcome, Subject};
+use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, ErrorCode, Result};
 use crate::hub::{Hub, Unit};
-use crate::ids::SessionId;
+use crate::ids::{IdentityId, PasskeyId, SessionId};
 use crate::mail::{self, Notice, Recipient};
 use crate::secret::{TokenDigest, new_token};
 use crate::workspaces::{self, Workspace};
@@ -47,15 +49,22 @@ pub(super) struct Credentials<'a> {
 
 /// Signs in with e-mail and password, and a second factor where the account has one.
 pub(super) async fn sign_in(hub: &Hub, origin: RequestOrigin, credentials: Credentials<'_>) -> Result<SignedIn> {
-    let (user, factor) = check(hub, &origin, credentials).await?;
+    let (account, factor) = check(hub, &origin, credentials).await?;
+    let Account { user, password_hash } = account;
     let mut unit = hub.begin().await?;
-    let signed_in = open(hub, &mut unit, origin, user, None, factor.details()).await?;
+    let basis = Basis::Password(password_hash);
+    let entry = Entry { user, basis, workspace: None, verified_at: hub.now(), details: factor.details() };
+    let signed_in = open(hub, &mut unit, origin, entry).await?;
     unit.commit().await?;
     Ok(signed_in)
 }
 
-/// The person whose credentials these are. Only whoever knows the password learns whether something is missing besides.
-pub(super) async fn check(hub: &Hub, origin: &RequestOrigin, credentials: Credentials<'_>) -> Result<(User, Factor)> {
+/// The account whose credentials these are. Only whoever knows the password learns whether something is missing besides.
+pub(super) async fn check(
+    hub: &Hub,
+    origin: &RequestOrigin,
+    credentials: Credentials<'_>,
+) -> Result<(Account, Factor)> {
     let Credentials { email, password, given } = credentials;
     let key = email.key();
     let attempt = attempts::admit(hub, origin, &key).await?;
@@ -65,21 +74,22 @@ pub(super) async fn check(hub: &Hub, origin: &RequestOrigin, credentials: Creden
     };
     let hash = account.as_ref().and_then(store::Account::hash);
     let right = hub.auth.hashing.matches(hash, password).await?;
-    let user = match account {
-        Some(account) if right => account.user,
+    let account = match account {
+        Some(account) if right => account,
         account => {
             record_failure(hub, origin.clone(), account.map(|account| account.user), WRONG_PASSWORD).await?;
             let message = "e-mail and password do not match an account";
             return Err(Error::new(ErrorCode::InvalidCredentials, message));
         }
     };
-    match factors::demand(hub, origin, user.id, Purpose::SecondFactor(user.id), given).await? {
+    let id = account.user.id;
+    match factors::demand(hub, origin, id, Purpose::SecondFactor(id), given).await? {
         Ok(factor) => {
             attempt.forgive(hub);
-            Ok((user, factor))
+            Ok((account, factor))
         }
         Err(wrong) => {
-            record_failure(hub, origin.clone(), Some(user), wrong.reason).await?;
+            record_failure(hub, origin.clone(), Some(account.user), wrong.reason).await?;
             Err(wrong.into_refusal())
         }
     }
@@ -92,7 +102,9 @@ pub(super) async fn by_passkey(hub: &Hub, origin: RequestOrigin, answer: &Passke
         Ok((user, passkey)) => {
             let mut unit = hub.begin().await?;
             let details = Factor::Passkey(passkey).details();
-            let signed_in = open(hub, &mut unit, origin, user, None, details).await?;
+            let basis = Basis::Passkey(passkey);
+            let entry = Entry { user, basis, workspace: None, verified_at: hub.now(), details };
+            let signed_in = open(hub, &mut unit, origin, entry).await?;
             unit.commit().await?;
             Ok(signed_in)
         }
@@ -104,17 +116,57 @@ pub(super) async fn by_passkey(hub: &Hub, origin: RequestOrigin, answer: &Passke
     }
 }
 
-/// Starts a session that acts in `workspace`, or in the person's oldest.
-pub(super) async fn open(
-    hub: &Hub,
-    unit: &mut Unit<'_>,
-    origin: RequestOrigin,
-    user: User,
-    workspace: Option<WorkspaceId>,
-    details: Value,
-) -> Result<SignedIn> {
+/// What lets somebody in. It was looked at before their session is written, and must still be there then.
+#[derive(Debug)]
+pub(super) enum Basis {
+    /// The hash that their password matched.
+    Password(String),
+    Passkey(PasskeyId),
+    Identity(IdentityId),
+    /// Something that was looked at in the transaction of the session.
+    Settled,
+}
+
+/// Refuses whoever came in by something that is not there any more. Until the transaction ends, it stays.
+///
+/// # Errors
+/// 401.
+pub(super) async fn demand(conn: &mut Conn<'_>, user: UserId, basis: Basis) -> Result<()> {
+    store::lock_user(conn, user).await?;
+    let is_there = match basis {
+        Basis::Password(hash) => {
+            store::account(conn, user).await?.is_some_and(|account| account.hash().as_ref() == Some(&hash))
+        }
+        Basis::Passkey(id) => store::user_of_passkey(conn, id).await?.is_some_and(|owner| owner.id == user),
+        Basis::Identity(id) => store::identity_by_id(conn, id).await?.is_some_and(|identity| identity.user_id == user),
+        Basis::Settled => true,
+    };
+    if is_there {
+        return Ok(());
+    }
+    let message = "what you signed in with was changed at this moment; sign in again";
+    Err(Error::new(ErrorCode::InvalidCredentials, message))
+}
+
+/// Somebody who may come in.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) user: User,
+    pub(super) basis: Basis,
+    /// Where their session acts; `None`: in their oldest workspace.
+    pub(super) workspace: Option<WorkspaceId>,
+    /// When they proved who they are, which may be long ago where somebody else vouches for them.
+    pub(super) verified_at: Timestamp,
+    /// For the record.
+    pub(super) details: Value,
+}
+
+/// Starts a session.
+pub(super) async fn open(hub: &Hub, unit: &mut Unit<'_>, origin: RequestOrigin, entry: Entry) -> Result<SignedIn> {
+    let Entry { user, basis, workspace, verified_at, details } = entry;
+    demand(&mut unit.conn(), user.id, basis).await?;
     let is_new_place = attempts::is_new_place(&mut unit.conn(), user.id, &origin).await?;
-    let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin).await?;
+    let (session, token) = open_session(hub, &mut unit.conn(), &user, &origin, verified_at).await?;
     if is_new_place {
         let notice = Notice::NewSignIn { ip: &origin.ip, agent: &origin.user_agent };
         mail::notify(hub, unit, &Recipient::of(&user), &notice).await?;
@@ -144,6 +196,7 @@ pub(super) async fn open_session(
     conn: &mut Conn<'_>,
     user: &User,
     origin: &RequestOrigin,
+    verified_at: Timestamp,
 ) -> Result<(Session, Token)> {
     let token = new_token(TOKEN_PREFIX, hub.random.as_ref());
     let now = hub.now();
@@ -153,7 +206,7 @@ pub(super) async fn open_session(
         created_at: now,
         last_seen_at: now,
         expires_at: now.plus(ABSOLUTE),
-        verified_at: now,
+        verified_at,
         ip: origin.ip.clone(),
         user_agent: origin.user_agent.clone(),
     };

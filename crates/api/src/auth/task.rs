@@ -31,6 +31,7 @@ pub async fn sweep(hub: &Hub) -> Result<u64> {
     let mut unit = hub.begin().await?;
     let deleted = store::delete_expired_sessions(&mut unit.conn(), now, now.minus(IDLE)).await?;
     store::delete_expired_resets(&mut unit.conn(), now).await?;
+    store::delete_expired_email_changes(&mut unit.conn(), now).await?;
     attempts::forget_old(hub, &mut unit.conn()).await?;
     hub.auth.ceremonies.forget_old(now);
     for provider in &hub.config.oidc {

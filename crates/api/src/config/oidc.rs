@@ -150,7 +150,16 @@ impl Written {
             let place = written.place.clone().unwrap_or(Place::Default);
             written.check(id, absolute).with_context(|| format!("{place}: [{SECTION}.{id}]")).map(|one| (one, place))
         };
-        self.0.iter().map(provider).collect()
+        let all = self.0.iter().map(provider).collect::<Result<Vec<_>>>()?;
+        // Somebody is known by issuer and subject: with two providers of one issuer, one would speak for the other's people,
+        // under the other's rules.
+        let mut known = BTreeMap::new();
+        for (provider, place) in &all {
+            if let Some(other) = known.insert(provider.issuer.trim_end_matches('/'), &provider.id) {
+                bail!("{place}: [{SECTION}.{}] has the issuer of [{SECTION}.{other}]; name it once", provider.id);
+            }
+        }
+        Ok(all)
     }
 }
 

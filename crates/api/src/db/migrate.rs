@@ -68,6 +68,7 @@ pub const MIGRATIONS: &[Step] = steps! {
     17 both "0017_deliveries",
     19 both "0019_passkeys",
     20 both "0020_identities",
+    21 both "0021_email_changes",
     101 each "0101_samples",
     102 each "0102_job_log",
 };

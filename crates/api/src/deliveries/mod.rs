@@ -10,7 +10,7 @@ mod tests;
 
 use std::time::Duration;
 
-use protocol::WorkspaceId;
+use protocol::{UserId, WorkspaceId};
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -34,6 +34,8 @@ use routes::ListQuery;
 const MAX_WAITING: i64 = 5_000;
 /// Mail of one workspace in a day: invitations must not become a way to write to strangers.
 const MAX_MAIL: i64 = 200;
+/// Letters about one account in a day: whoever has a session must not fill its owner's mailbox, or strangers'.
+const MAX_NOTICES: i64 = 50;
 /// What mail is called as a destination.
 const MAIL: &str = "mail";
 
@@ -47,7 +49,7 @@ pub fn routes() -> OpenApiRouter<App> {
 /// # Errors
 /// When it cannot be written.
 pub async fn put(hub: &Hub, unit: &mut Unit<'_>, new: NewDelivery) -> Result<DeliveryId> {
-    let NewDelivery { workspace_id, channel, webhook_id, recipient, event, subject, payload } = new;
+    let NewDelivery { workspace_id, person, channel, webhook_id, recipient, event, subject, payload } = new;
     let id = hub.ids.delivery();
     let payload = match payload {
         Payload::Clear(text) => text,
@@ -59,6 +61,7 @@ pub async fn put(hub: &Hub, unit: &mut Unit<'_>, new: NewDelivery) -> Result<Del
     let row = store::NewRow {
         id,
         workspace_id,
+        person,
         channel,
         destination: webhook_id.map_or_else(|| MAIL.to_owned(), |id| id.to_string()),
         webhook_id,
@@ -92,11 +95,22 @@ pub async fn has_room(conn: &mut Conn<'_>, webhook: WebhookId) -> Result<bool> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn may_mail(hub: &Hub, conn: &mut Conn<'_>, workspace: WorkspaceId) -> Result<bool> {
+    Ok(store::count_mail(conn, workspace, a_day_ago(hub), MAX_MAIL).await? < MAX_MAIL)
+}
+
+/// Whether one more letter about somebody's account may be written today.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn may_notify(hub: &Hub, conn: &mut Conn<'_>, person: UserId) -> Result<bool> {
+    Ok(store::count_notices(conn, person, a_day_ago(hub), MAX_NOTICES).await? < MAX_NOTICES)
+}
+
+/// The first id of the last 24 hours: ids begin with their time.
+fn a_day_ago(hub: &Hub) -> String {
     let since = hub.now().minus(Duration::from_hours(24));
-    // Ids begin with their time.
     let ms = u64::try_from(since.as_ms()).unwrap_or(0);
-    let first = uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid();
-    Ok(store::count_mail(conn, workspace, first.to_string(), MAX_MAIL).await? < MAX_MAIL)
+    uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid().to_string()
 }
 
 /// Gives up everything that waits for a webhook.
@@ -146,7 +160,9 @@ async fn get(hub: &Hub, delivery: Authorized<Delivery, Look<WebhooksManage>>) ->
         Principal::User { id, .. } => delivery.row.webhook_maker.as_deref() == Some(id.to_string().as_str()),
         _ => false,
     };
-    Ok(DetailView::new(delivery.row, is_maker))
+    // What stands in a network that only the hub reaches is for whoever runs the hub.
+    let sees_answers = is_maker && (delivery.row.allow_private != Some(true) || runs_hub(hub, &actor).await?);
+    Ok(DetailView::new(delivery.row, sees_answers))
 }
 
 /// Tries again at once, and then as if it were new.

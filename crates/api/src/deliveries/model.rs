@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use protocol::WorkspaceId;
+use protocol::{UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -47,6 +47,8 @@ pub enum DeliveryState {
 pub struct NewDelivery {
     /// Whose it is; none: whoever runs the hub.
     pub workspace_id: Option<WorkspaceId>,
+    /// Whose account it is about, where that is counted.
+    pub person: Option<UserId>,
     /// Which way out.
     pub channel: Channel,
     /// For webhooks.
@@ -172,6 +174,8 @@ pub(super) struct Row {
     pub(super) webhook_id: Option<String>,
     pub(super) webhook_name: Option<String>,
     pub(super) webhook_maker: Option<String>,
+    /// Whether its webhook may reach addresses that only the hub can.
+    pub(super) allow_private: Option<bool>,
     pub(super) recipient: String,
     pub(super) event: String,
     pub(super) subject: String,
@@ -309,10 +313,10 @@ impl From<Row> for DeliveryView {
 }
 
 impl DetailView {
-    /// `is_maker`: who looks at it made the webhook, and may see what its receiver answers.
-    pub(super) fn new(row: Row, is_maker: bool) -> Self {
+    /// `sees_answers`: whether who looks at it may see what its receiver answers.
+    pub(super) fn new(row: Row, sees_answers: bool) -> Self {
         let mut attempts_made = row.attempts_made.0.clone();
-        if !is_maker {
+        if !sees_answers {
             for attempt in &mut attempts_made {
                 attempt.response_excerpt = None;
             }

@@ -1,6 +1,6 @@
 //! SQL of deliveries.
 
-use protocol::WorkspaceId;
+use protocol::{UserId, WorkspaceId};
 
 use super::model::{Attempt, Channel, DeliveryState, Due, Row};
 use crate::clock::Timestamp;
@@ -12,6 +12,7 @@ use crate::sql;
 pub(super) struct NewRow {
     pub(super) id: DeliveryId,
     pub(super) workspace_id: Option<WorkspaceId>,
+    pub(super) person: Option<UserId>,
     pub(super) channel: Channel,
     pub(super) destination: String,
     pub(super) webhook_id: Option<WebhookId>,
@@ -25,8 +26,8 @@ pub(super) struct NewRow {
 pub(super) async fn insert(conn: &mut Conn<'_>, row: NewRow) -> Result<(), DbError> {
     conn.query(sql!(
         "insert into deliveries (id, workspace_id, channel, destination, webhook_id, recipient, event, subject, payload,
-                                 state, attempts, attempts_made, next_attempt_at, created_at, waiting_since)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, '[]', $10, $10, $10)"
+                                 state, attempts, attempts_made, next_attempt_at, created_at, waiting_since, person)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, '[]', $10, $10, $10, $11)"
     ))
     .bind(row.id.to_string())
     .bind(row.workspace_id.map(|id| id.to_string()))
@@ -38,6 +39,7 @@ pub(super) async fn insert(conn: &mut Conn<'_>, row: NewRow) -> Result<(), DbErr
     .bind(row.subject)
     .bind(row.payload)
     .bind(row.now)
+    .bind(row.person.map(|id| id.to_string()))
     .execute()
     .await?;
     Ok(())
@@ -123,7 +125,7 @@ pub(super) async fn settle(conn: &mut Conn<'_>, due: &Due, settled: Settled) -> 
 
 pub(super) async fn by_id(conn: &mut Conn<'_>, id: DeliveryId) -> Result<Option<Row>, DbError> {
     conn.query(sql!(
-        "select d.id, d.workspace_id, d.channel, d.webhook_id, w.name as webhook_name, w.created_by as webhook_maker,
+        "select d.id, d.workspace_id, d.channel, d.webhook_id, w.name as webhook_name, w.created_by as webhook_maker, w.allow_private,
                 d.recipient, d.event, d.subject, d.payload, d.state, d.attempts, d.attempts_made, d.next_attempt_at,
                 d.created_at, d.finished_at
          from deliveries d left join outgoing_webhooks w on w.id = d.webhook_id where d.id = $1"
@@ -148,7 +150,7 @@ pub(super) struct Filter {
 /// Newest first.
 pub(super) async fn list(conn: &mut Conn<'_>, filter: Filter) -> Result<Vec<Row>, DbError> {
     conn.query(sql!(
-        "select d.id, d.workspace_id, d.channel, d.webhook_id, w.name as webhook_name, w.created_by as webhook_maker,
+        "select d.id, d.workspace_id, d.channel, d.webhook_id, w.name as webhook_name, w.created_by as webhook_maker, w.allow_private,
                 d.recipient, d.event, d.subject, cast(null as text) as payload, d.state, d.attempts, d.attempts_made,
                 d.next_attempt_at, d.created_at, d.finished_at
          from deliveries d left join outgoing_webhooks w on w.id = d.webhook_id
@@ -209,6 +211,23 @@ pub(super) async fn count_mail(
                                    where workspace_id = $1 and id > $2 and channel = 'mail' limit $3) m"
         ))
         .bind(workspace.to_string())
+        .bind(since_id)
+        .bind(limit)
+        .fetch_one()
+        .await?;
+    Ok(count)
+}
+
+/// How many letters about somebody's account were made since then, counted up to `limit`.
+pub(super) async fn count_notices(
+    conn: &mut Conn<'_>,
+    person: UserId,
+    since_id: String,
+    limit: i64,
+) -> Result<i64, DbError> {
+    let (count,) = conn
+        .query(sql!("select count(*) from (select 1 as one from deliveries where person = $1 and id > $2 limit $3) m"))
+        .bind(person.to_string())
         .bind(since_id)
         .bind(limit)
         .fetch_one()

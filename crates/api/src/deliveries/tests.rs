@@ -199,6 +199,16 @@ async fn answers_are_shown_to_the_maker_only_and_shortened() {
     assert_eq!(shown["payload"]["type"], "project.create");
     let others = newest(&admin).await;
     assert!(others["attempts_made"][0]["response_excerpt"].is_null() && others["payload"].is_object(), "{others}");
+
+    // The answer came from an address that only the hub reaches: its maker does not run the hub any more.
+    let heir = hub.member(&owner, "heir@example.org", json!({ "role": "owner" }), json!({ "type": "workspace" })).await;
+    let id = owner.get("/v1/auth/session").await.json()["user"]["id"].as_str().unwrap().to_owned();
+    let grants = json!({ "grants": [{ "granted": { "role": "admin" }, "scope": { "type": "workspace" } }] });
+    heir.step_up().await;
+    let put = heir.put(&format!("/v1/team/members/{id}/grants"), grants).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    let shown = newest(&owner).await;
+    assert!(shown["attempts_made"][0]["response_excerpt"].is_null() && shown["payload"].is_object(), "{shown}");
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-//! Reads request bodies with a limit.
+//! Reads request bodies with limits: of their size, and of the time that they take.
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -10,22 +12,32 @@ use crate::error::{Error, ErrorCode, Result};
 /// The largest body that a route takes unless it says otherwise.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The whole body, at most `limit` bytes of it.
+/// For a whole body, from its head to its last byte: whoever sends slower holds memory, and means to.
+const TIME_LIMIT: Duration = Duration::from_secs(15);
+
+/// The whole body, at most `limit` bytes of it, within some seconds.
 ///
 /// # Errors
-/// 413 when it is longer, 400 when the client breaks off.
+/// 413 when it is longer, 408 when it does not come to its end in time, 400 when the client breaks off.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
         return Err(too_large(limit));
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Err(error) => {
+    match tokio::time::timeout(TIME_LIMIT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Ok(Err(error)) => {
             Err(Error::bad_request("the body broke off before its end; send the request again").caused_by(error))
         }
+        Err(_) => Err(too_slow()),
     }
+}
+
+fn too_slow() -> Error {
+    let seconds = TIME_LIMIT.as_secs();
+    let message = format!("the body did not come to its end within {seconds} seconds; send the request again");
+    Error::new(ErrorCode::RequestTimeout, message)
 }
 
 fn too_large(limit: usize) -> Error {

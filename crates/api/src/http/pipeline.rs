@@ -1,9 +1,14 @@
 //! What happens to every request, in order: it gets an id, is let in or refused, is counted against its caller's limit,
-//! runs with a time limit, and leaves with its headers and one line in the log.
+//! its body is read to the end, it runs with a time limit, and leaves with its headers and one line in the log.
+//!
+//! The body comes first because what follows asks who the caller is and what they may do: asked before the last byte,
+//! that would hold for as long as the caller likes to take over it. A route that takes more than fits into memory will
+//! be let past [`body::read`] by name, in [`answer`], and must ask for the caller's rights again once its stream ended.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -16,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::client::{self, ClientAddress, Peer};
 use super::limit::Standing;
-use super::{admit, headers, idempotency};
+use super::{admit, body, headers, idempotency};
 use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
 use crate::secret::sha256;
@@ -61,15 +66,22 @@ pub(super) async fn pipeline(State(hub): State<App>, mut request: Request, next:
 }
 
 async fn answer(hub: &App, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
+    let (parts, content) = request.into_parts();
     let admitted = admit::check(&parts, &hub.config.public_url).and_then(|()| count(hub, &parts));
     let standing = match admitted {
         Ok(standing) => standing,
         Err(error) => return error.into_response(),
     };
     let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let request = Request::from_parts(parts, body);
-    let outcome = if reads { attached(request, next).await } else { detached(hub, request, next).await };
+    let outcome = if reads {
+        // Nothing that is asked for has a body; one that came along is not waited for.
+        attached(Request::from_parts(parts, Body::empty()), next).await
+    } else {
+        match body::read(&parts.headers, content, body::MAX_BODY_BYTES).await {
+            Ok(bytes) => detached(hub, Request::from_parts(parts, Body::from(bytes)), next).await,
+            Err(error) => Err(error),
+        }
+    };
     let mut response = outcome.unwrap_or_else(Error::into_response);
     standing.write(response.headers_mut());
     response

@@ -1,5 +1,7 @@
 //! The request pipeline through the router: origins, bodies, limits, errors, assets.
 
+mod bodies;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -295,6 +297,33 @@ async fn a_request_with_a_key_is_carried_out_once() {
         super::idempotency::forget_old(App::clone(&test.hub)).await.unwrap();
         assert_eq!(ask("a", cookie, json!({ "x": 2 })).await.2["number"], 3);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_to_be_kept_arrives_and_the_change_is_not_repeated() {
+    let test = TestHub::sqlite().await;
+    let owner = test.owner().await;
+    let made = Arc::new(AtomicU32::new(0));
+    let handler = {
+        let made = made.clone();
+        move || async move {
+            made.fetch_add(1, Ordering::SeqCst);
+            (StatusCode::CREATED, Json(json!({ "text": "x".repeat(300 << 10) })))
+        }
+    };
+    let router = behind_pipeline(&test.hub, Router::new().route("/v1/things", post(handler)));
+    let form = json!({ "email": crate::testing::OWNER_EMAIL, "password": crate::testing::OWNER_PASSWORD });
+    let cookie = owner.post("/v1/auth/login", form).await.header("set-cookie").split(';').next().unwrap().to_owned();
+    let ask = async || {
+        let request = Request::post("/v1/things").header("host", HOST).header("idempotency-key", "a");
+        send(&router, request.header("cookie", cookie.as_str()).body(Body::empty()).unwrap()).await
+    };
+    let (status, _, body) = ask().await;
+    assert_eq!((status.as_u16(), body["text"].as_str().unwrap().len()), (201, 300 << 10));
+    let (status, _, body) = ask().await;
+    assert_eq!(status.as_u16(), 409);
+    assert!(body["error"]["message"].as_str().unwrap().contains("carried out before"), "{body}");
+    assert_eq!(made.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

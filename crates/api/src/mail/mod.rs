@@ -7,7 +7,7 @@ mod smtp;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use protocol::WorkspaceId;
+use protocol::{UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 pub use notice::Notice;
@@ -29,13 +29,15 @@ pub struct Recipient<'a> {
     pub email: &'a str,
     /// Their name; empty when it is not known.
     pub name: &'a str,
+    /// Whose account it is about.
+    pub person: Option<UserId>,
 }
 
 impl<'a> Recipient<'a> {
     /// Somebody with an account.
     #[must_use]
     pub fn of(user: &'a User) -> Self {
-        Self { email: &user.email, name: &user.name }
+        Self { email: &user.email, name: &user.name, person: Some(user.id) }
     }
 }
 
@@ -53,12 +55,21 @@ struct Sealed {
     letter: Letter,
 }
 
-/// Writes to somebody about their account, once the unit of work is committed; whether mail is sent at all.
+/// Writes to somebody about their account, once the unit of work is committed, as long as there was not too much of that
+/// today; whether it did.
 ///
 /// # Errors
 /// When it cannot be written.
 pub async fn notify(hub: &Hub, unit: &mut Unit<'_>, to: &Recipient<'_>, notice: &Notice<'_>) -> Result<bool> {
-    write(hub, unit, None, to, notice).await
+    let person = to.person.filter(|_| notice.is_counted());
+    if hub.config.mail.is_some()
+        && let Some(person) = person
+        && !deliveries::may_notify(hub, &mut unit.conn(), person).await?
+    {
+        tracing::warn!(%person, "somebody's account made more letters today than the hub writes");
+        return Ok(false);
+    }
+    write(hub, unit, (None, person), to, notice).await
 }
 
 /// Writes to somebody on behalf of a workspace, as long as it has not written too much today; whether it did.
@@ -75,13 +86,13 @@ pub async fn write_for(
     if hub.config.mail.is_none() || !deliveries::may_mail(hub, &mut unit.conn(), workspace).await? {
         return Ok(false);
     }
-    write(hub, unit, Some(workspace), to, notice).await
+    write(hub, unit, (Some(workspace), None), to, notice).await
 }
 
 async fn write(
     hub: &Hub,
     unit: &mut Unit<'_>,
-    workspace_id: Option<WorkspaceId>,
+    (workspace_id, person): (Option<WorkspaceId>, Option<UserId>),
     to: &Recipient<'_>,
     notice: &Notice<'_>,
 ) -> Result<bool> {
@@ -95,6 +106,7 @@ async fn write(
     let sealed = serde_json::to_string(&sealed).map_err(Error::internal)?;
     let new = NewDelivery {
         workspace_id,
+        person,
         channel: Channel::Mail,
         webhook_id: None,
         recipient: masked(to.email),
@@ -140,7 +152,7 @@ pub async fn send(hub: &Hub, due: &Due) -> Tried {
 /// 409 without `[mail]`, 422 when the server will not take it, 503 when it cannot be reached or not now.
 pub async fn test(hub: &Hub, to: &str) -> Result<String> {
     let mail = configured(hub)?;
-    let letter = letter(hub, &Recipient { email: to, name: "" }, &Notice::Test);
+    let letter = letter(hub, &Recipient { email: to, name: "", person: None }, &Notice::Test);
     let posted = Posted { id: hub.ids.uuid().to_string(), to, name: "", at: hub.now(), letter: &letter };
     match smtp::send(hub, mail, posted).await {
         Ok(answered) => Ok(answered.words),

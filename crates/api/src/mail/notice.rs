@@ -28,6 +28,20 @@ pub enum Notice<'a> {
         /// By which way.
         how: &'a str,
     },
+    /// A link to confirm an address with, written to it.
+    EmailChangeLink {
+        /// The link, a secret.
+        link: &'a str,
+        /// Where the request came from.
+        ip: &'a str,
+    },
+    /// Another address was asked for; written to the one before.
+    EmailChangeAsked {
+        /// The other one.
+        new: &'a str,
+        /// Where the request came from.
+        ip: &'a str,
+    },
     /// The address is another one; written to both.
     EmailChanged {
         /// Before.
@@ -103,6 +117,8 @@ impl<'a> Notice<'a> {
             Self::PasswordReset { .. } => file!("password_reset"),
             Self::Invitation { .. } => file!("invitation"),
             Self::PasswordChanged { .. } => file!("password_changed"),
+            Self::EmailChangeLink { .. } => file!("email_change_link"),
+            Self::EmailChangeAsked { .. } => file!("email_change_asked"),
             Self::EmailChanged { .. } => file!("email_changed"),
             Self::TotpEnabled => file!("totp_enabled"),
             Self::TotpDisabled { .. } => file!("totp_disabled"),
@@ -116,11 +132,19 @@ impl<'a> Notice<'a> {
         }
     }
 
+    /// Whether it counts among the letters that somebody gets in a day. What has a limit of its own does not: letters that
+    /// anybody can cause must not use up those that warn.
+    pub(super) const fn is_counted(&self) -> bool {
+        !matches!(self, Self::PasswordReset { .. })
+    }
+
     /// What stands for the words in braces, besides `name`, `hub` and `at`.
     pub(super) fn values(&self) -> Vec<(&'static str, String)> {
         let text = |name: &'static str, value: &'a str| (name, value.to_owned());
         match *self {
-            Self::PasswordReset { link, ip } => vec![text("link", link), text("ip", ip)],
+            Self::PasswordReset { link, ip } | Self::EmailChangeLink { link, ip } => {
+                vec![text("link", link), text("ip", ip)]
+            }
             Self::Invitation { workspace, inviter, link, expires } => vec![
                 text("workspace", workspace),
                 text("inviter", inviter),
@@ -128,6 +152,7 @@ impl<'a> Notice<'a> {
                 ("expires", moment(expires)),
             ],
             Self::PasswordChanged { how } | Self::TotpDisabled { how } => vec![text("how", how)],
+            Self::EmailChangeAsked { new, ip } => vec![text("new", new), text("ip", ip)],
             Self::EmailChanged { old, new, ip } => vec![text("old", old), text("new", new), text("ip", ip)],
             Self::TotpEnabled | Self::Test => Vec::new(),
             Self::RecoveryCodeUsed { left } => {

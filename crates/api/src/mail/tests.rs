@@ -166,6 +166,8 @@ fn every_notice() -> Vec<Notice<'static>> {
         Notice::Invitation { workspace: "Home", inviter: "Olga", link: "https://hub.example/invite#x", expires },
         Notice::PasswordChanged { how: "by hand" },
         Notice::EmailChanged { old: "a@example.com", new: "b@example.com", ip: "192.0.2.1" },
+        Notice::EmailChangeLink { link: "https://hub.example/change-email#x", ip: "192.0.2.1" },
+        Notice::EmailChangeAsked { new: "b@example.com", ip: "192.0.2.1" },
         Notice::TotpEnabled,
         Notice::TotpDisabled { how: "by hand" },
         Notice::RecoveryCodeUsed { left: 2 },
@@ -181,7 +183,7 @@ fn every_notice() -> Vec<Notice<'static>> {
 #[tokio::test]
 async fn every_template_is_filled_and_every_file_used() {
     let hub = TestHub::sqlite().await;
-    let to = Recipient { email: "ann@example.com", name: "Ann" };
+    let to = Recipient { email: "ann@example.com", name: "Ann", person: None };
     let mut used = Vec::new();
     for notice in every_notice() {
         let (name, template) = notice.template();
@@ -207,11 +209,11 @@ async fn names_and_addresses_break_out_of_nothing() {
     hub.owner().await;
     let mut unit = hub.hub.begin().await.unwrap();
     let evil = "Ann\r\nBcc: all@example.com\r\n\r\n<b>hi</b>";
-    let to = Recipient { email: "ann@example.com", name: evil };
+    let to = Recipient { email: "ann@example.com", name: evil, person: None };
     let notice = Notice::WebhookDisabled { webhook: evil, workspace: "\"; DROP", reason: "\n.\r\nRCPT TO:<x@y.z>" };
     notify(&hub.hub, &mut unit, &to, &notice).await.unwrap();
     for address in ["ann@example.com\r\nRCPT TO:<all@example.com>", "ann@example.com>,<b@example.com", "ann", "@"] {
-        let to = Recipient { email: address, name: "Ann" };
+        let to = Recipient { email: address, name: "Ann", person: None };
         notify(&hub.hub, &mut unit, &to, &Notice::TotpEnabled).await.unwrap();
     }
     unit.commit().await.unwrap();
@@ -233,7 +235,7 @@ async fn a_letter_waits_sealed_and_is_forgotten_once_it_has_arrived() {
         let owner = hub.owner().await;
         catcher.refuse(Some("451 later"));
         let mut unit = hub.hub.begin().await.unwrap();
-        let to = Recipient { email: OWNER_EMAIL, name: "Olga" };
+        let to = Recipient { email: OWNER_EMAIL, name: "Olga", person: None };
         let notice = Notice::PasswordReset { link: "https://hub.example/reset-password#rspr_secret", ip: "192.0.2.1" };
         notify(&hub.hub, &mut unit, &to, &notice).await.unwrap();
         unit.commit().await.unwrap();
@@ -261,6 +263,33 @@ async fn a_letter_waits_sealed_and_is_forgotten_once_it_has_arrived() {
     }
 }
 
+#[tokio::test]
+async fn an_account_makes_fifty_letters_a_day_and_links_for_a_password_beside() {
+    let catcher = Catcher::new().await;
+    for hub in TestHub::each_engine_with(|config| catcher.configure(config)).await {
+        let owner = hub.owner().await;
+        let id = owner.get("/v1/auth/session").await.json()["user"]["id"].as_str().unwrap().parse().unwrap();
+        let write = async |person: Option<UserId>, notice: Notice<'_>| {
+            let mut unit = hub.hub.begin().await.unwrap();
+            let to = Recipient { email: OWNER_EMAIL, name: "Olga", person };
+            let written = notify(&hub.hub, &mut unit, &to, &notice).await.unwrap();
+            unit.commit().await.unwrap();
+            written
+        };
+        let link = Notice::PasswordReset { link: "https://hub.example/x#y", ip: "192.0.2.1" };
+        assert!(write(Some(id), link).await);
+        let mut written = 0;
+        for _ in 0..60 {
+            written += u32::from(write(Some(id), Notice::TotpEnabled).await);
+        }
+        assert_eq!(written, 50);
+        assert!(write(Some(id), link).await, "who forgot their password gets in");
+        assert!(write(None, Notice::TotpEnabled).await, "others are not counted with them");
+        hub.clock.advance(std::time::Duration::from_hours(25));
+        assert!(write(Some(id), Notice::TotpEnabled).await);
+    }
+}
+
 async fn stored_payload(hub: &TestHub) -> Option<String> {
     let mut session = hub.hub.db.read().await.unwrap();
     let text = "select payload from deliveries where channel = 'mail' order by id desc limit 1".to_owned();
@@ -275,7 +304,9 @@ async fn what_a_server_refuses_for_good_is_not_tried_again() {
     let owner = hub.owner().await;
     catcher.refuse(Some("550 no such user"));
     let mut unit = hub.hub.begin().await.unwrap();
-    notify(&hub.hub, &mut unit, &Recipient { email: "x@example.com", name: "" }, &Notice::TotpEnabled).await.unwrap();
+    notify(&hub.hub, &mut unit, &Recipient { email: "x@example.com", name: "", person: None }, &Notice::TotpEnabled)
+        .await
+        .unwrap();
     unit.commit().await.unwrap();
     deliver(&hub).await;
     let listed = owner.get("/v1/deliveries").await.json();
@@ -290,7 +321,9 @@ async fn a_hub_that_lost_its_sealing_key_says_so_and_goes_on() {
     let hub = TestHub::with_config(|config| catcher.configure(config)).await;
     let owner = hub.owner().await;
     let mut unit = hub.hub.begin().await.unwrap();
-    notify(&hub.hub, &mut unit, &Recipient { email: "x@example.com", name: "" }, &Notice::TotpEnabled).await.unwrap();
+    notify(&hub.hub, &mut unit, &Recipient { email: "x@example.com", name: "", person: None }, &Notice::TotpEnabled)
+        .await
+        .unwrap();
     unit.commit().await.unwrap();
     let again = hub.restarted_without_sealing_key();
     for attempt in deliveries::reconcile(&again).await.unwrap() {

@@ -60,6 +60,8 @@ async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewInvite) ->
     }
     new.email.require_plain().map_err(|problem| Error::invalid_field("email", problem))?;
     let mut unit = hub.begin().await?;
+    store::hold(&mut unit.conn(), workspace.id).await?;
+    let actor = &access::still::<MembersManage>(hub, &mut unit.conn(), actor).await?;
     let wanted = vec![Wanted { granted: new.granted, scope: new.scope }];
     for grant in grants::prepare(hub, &mut unit.conn(), workspace.id, wanted).await? {
         grants::demand_held(&mut unit.conn(), actor, grant.granted, grant.scope).await?;
@@ -98,7 +100,7 @@ async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewInvite) ->
     let name = workspaces::name(&mut unit.conn(), workspace.id).await?;
     let notice =
         Notice::Invitation { workspace: name.as_str(), inviter: actor.name(), link: &url, expires: invite.expires_at };
-    let to = Recipient { email: new.email.as_str(), name: "" };
+    let to = Recipient { email: new.email.as_str(), name: "", person: None };
     let mailed = mail::write_for(hub, &mut unit, workspace.id, &to, &notice).await?;
     unit.commit().await?;
     Ok(Made { invite: view(hub, invite)?, token: secret.reveal().to_owned(), url, mailed })

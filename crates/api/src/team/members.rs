@@ -7,7 +7,7 @@ use super::grants;
 use super::model::{Grant, GrantView, Granted, Member, MemberView, Wanted};
 use super::store;
 use crate::access::verbs::{MembersManage, MembersRead, WorkspaceClose};
-use crate::access::{Actor, Authorized, NodeSet, Role, Scope, Workspace};
+use crate::access::{self, Actor, Authorized, NodeSet, Role, Scope, Workspace};
 use crate::audit::{self, Outcome, Subject};
 use crate::db::Conn;
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ pub(super) async fn set_grants(
 ) -> Result<MemberView> {
     let Authorized { actor, resource: member, .. } = member;
     // The route is open to everybody for themselves, so that they can leave; not for this.
-    crate::access::in_workspace::<MembersManage>(hub, actor.clone()).await?;
+    access::in_workspace::<MembersManage>(hub, actor.clone()).await?;
     let about = subject(&member);
     let replaced = replace_grants(hub, &actor, member, wanted).await;
     audit::noting_refusal(hub, &actor, about, replaced).await
@@ -53,6 +53,7 @@ pub(super) async fn set_grants(
 async fn replace_grants(hub: &Hub, actor: &Actor, member: Member, wanted: Vec<Wanted>) -> Result<MemberView> {
     let mut unit = hub.begin().await?;
     store::hold(&mut unit.conn(), member.workspace_id).await?;
+    let actor = &access::still::<MembersManage>(hub, &mut unit.conn(), actor).await?;
     let before = grants::of(&mut unit.conn(), member.workspace_id, member.user_id).await?;
     let after = grants::prepare(hub, &mut unit.conn(), member.workspace_id, wanted).await?;
     let same = |one: &Grant, other: &Grant| (one.granted, one.scope) == (other.granted, other.scope);
@@ -84,6 +85,7 @@ async fn end_membership(hub: &Hub, actor: &Actor, member: &Member) -> Result<()>
     store::hold(&mut unit.conn(), member.workspace_id).await?;
     let held = grants::of(&mut unit.conn(), member.workspace_id, member.user_id).await?;
     if actor.user_id() != Some(member.user_id) {
+        let actor = &access::still::<MembersManage>(hub, &mut unit.conn(), actor).await?;
         for grant in &held {
             grants::demand_held(&mut unit.conn(), actor, grant.granted, grant.scope).await?;
         }
@@ -108,6 +110,7 @@ pub(super) async fn transfer(hub: &Hub, workspace: Authorized<Workspace, Workspa
     };
     let mut unit = hub.begin().await?;
     store::hold(&mut unit.conn(), workspace.id).await?;
+    let actor = access::still::<WorkspaceClose>(hub, &mut unit.conn(), &actor).await?;
     let member = store::member(&mut unit.conn(), workspace.id, to).await?;
     let member = member.ok_or_else(|| Error::invalid_field("user_id", "must be a member of this workspace"))?;
     if from == to {

@@ -6,7 +6,7 @@ use super::grants;
 use super::model::{CustomRole, RoleName, RoleView};
 use super::store;
 use crate::access::verbs::{MembersRead, RolesManage};
-use crate::access::{Actor, Authorized, NodeSet, Place, Workspace};
+use crate::access::{self, Actor, Authorized, NodeSet, Place, Workspace};
 use crate::audit::{self, Outcome, Subject};
 use crate::db::DbError;
 use crate::error::{Error, Result};
@@ -73,6 +73,8 @@ async fn change(
     if_match: IfMatch,
 ) -> Result<CustomRole> {
     let mut unit = hub.begin().await?;
+    store::hold(&mut unit.conn(), role.workspace_id).await?;
+    let actor = &access::still::<RolesManage>(hub, &mut unit.conn(), actor).await?;
     let before = store::role(&mut unit.conn(), role.id).await?.ok_or_else(|| Error::not_found("role"))?;
     if_match.check(before.version)?;
     let (old, new) = (before.nodes(), nodes.unwrap_or(before.nodes()));

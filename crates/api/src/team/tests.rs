@@ -5,6 +5,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::access;
+use crate::error::ErrorCode;
+use crate::http::etag::IfMatch;
 use crate::testing::{Client, OWNER_EMAIL, OWNER_PASSWORD, TestHub};
 
 fn everywhere() -> Value {
@@ -83,6 +86,46 @@ async fn nobody_gives_or_takes_what_they_do_not_hold() {
         let list = owner.get("/v1/team/members").await.json();
         let held = list["data"].as_array().unwrap().iter().map(|member| &member["grants"][0]["role_name"]);
         assert_eq!(held.collect::<Vec<_>>(), ["owner", "admin", "Crew"]);
+    }
+}
+
+#[tokio::test]
+async fn who_was_let_in_and_lost_the_right_meanwhile_changes_nothing() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let fallen = hub.member(&owner, "fallen@example.org", role("owner"), everywhere()).await;
+        let (owner_id, fallen_id) = (id_of(&owner).await, id_of(&fallen).await);
+        let made =
+            owner.post("/v1/team/roles", json!({ "name": "Crew", "permissions": ["servers.read"] })).await.json();
+        // Requests of theirs got past the door…
+        let actor = fallen.actor().await;
+        let member = async || access::authorize(&hub.hub, actor.clone(), owner_id.parse().unwrap()).await.unwrap();
+        let (regranted, removed) = (member().await, member().await);
+        let transferred = access::in_workspace(&hub.hub, actor.clone()).await.unwrap();
+        let invited = access::in_workspace(&hub.hub, actor.clone()).await.unwrap();
+        let id = made["id"].as_str().unwrap().parse().unwrap();
+        let edited = access::authorize(&hub.hub, actor.clone(), id).await.unwrap();
+        // … before they fell.
+        let demoted = owner.put(&format!("{}/grants", path(&fallen_id)), grants(&[role("viewer")])).await;
+        assert_eq!(demoted.status, StatusCode::OK, "{}", demoted.text());
+
+        let wanted = serde_json::from_value(json!([{ "granted": role("viewer"), "scope": everywhere() }])).unwrap();
+        let new = json!({ "email": "new@example.org", "granted": role("admin"), "scope": everywhere() });
+        let new = serde_json::from_value(new).unwrap();
+        let nodes = crate::access::NodeSet::ALL;
+        let refused = [
+            super::members::set_grants(&hub.hub, regranted, wanted).await.err(),
+            super::members::remove(&hub.hub, removed).await.err(),
+            super::members::transfer(&hub.hub, transferred, owner_id.parse().unwrap()).await.err(),
+            super::invites::create(&hub.hub, invited, new).await.err(),
+            super::roles::update(&hub.hub, edited, None, Some(nodes), IfMatch::any()).await.err(),
+        ];
+        for (index, error) in refused.into_iter().enumerate() {
+            assert_eq!(error.expect("refused").code(), ErrorCode::Forbidden, "{index}");
+        }
+        let list = owner.get("/v1/team/members").await.json();
+        let held = list["data"].as_array().unwrap().iter().map(|member| &member["grants"][0]["role_name"]);
+        assert_eq!(held.collect::<Vec<_>>(), ["owner", "viewer"]);
     }
 }
 

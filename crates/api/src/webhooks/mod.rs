@@ -68,6 +68,7 @@ pub async fn tell(
         let body = body.get_or_insert_with(|| event(hub, actor, action, subject, (outcome, details)));
         let new = NewDelivery {
             workspace_id: Some(actor.workspace_id),
+            person: None,
             channel: Channel::Webhook,
             webhook_id: Some(listener.id),
             recipient: host_of(&listener.url),
@@ -309,6 +310,7 @@ async fn test(hub: &Hub, webhook: Authorized<Webhook, WebhooksManage>) -> Result
     let subject = subject(&webhook);
     let new = NewDelivery {
         workspace_id: Some(webhook.workspace_id),
+        person: None,
         channel: Channel::Webhook,
         webhook_id: Some(webhook.id),
         recipient: host_of(&webhook.url),

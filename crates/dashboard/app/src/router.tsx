@@ -52,6 +52,12 @@ const resetPassword = createRoute({
   component: lazyRouteComponent(() => import('@/features/auth/reset'), 'ResetPasswordPage'),
 });
 
+const changeEmail = createRoute({
+  getParentRoute: () => root,
+  path: '/change-email',
+  component: lazyRouteComponent(() => import('@/features/auth/change-email'), 'ChangeEmailPage'),
+});
+
 const invite = createRoute({
   getParentRoute: () => root,
   path: '/invite',
@@ -241,6 +247,7 @@ export const router = createRouter({
     setup,
     forgotPassword,
     resetPassword,
+    changeEmail,
     invite,
     inside.addChildren([
       overview,

@@ -157,6 +157,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("POST /v1/auth/oidc/complete", Needs::Public),
     ("POST /v1/auth/passkey", Needs::Public),
     ("POST /v1/auth/passkey/begin", Needs::Public),
+    ("POST /v1/auth/email-change/complete", Needs::Public),
     ("POST /v1/auth/password-reset", Needs::Public),
     ("POST /v1/auth/password-reset/complete", Needs::Public),
     ("POST /v1/auth/step-up", Needs::Session),

@@ -12,8 +12,10 @@ use crate::access::{Actor, RequestOrigin};
 use crate::audit::{Outcome, Subject};
 use crate::auth::factors::{self, Factor};
 use crate::auth::model::{Email, PersonName, User};
+use crate::auth::session;
+use crate::auth::sign_in::{self, Basis, Entry};
 use crate::auth::store::{self, IdentityRow};
-use crate::auth::{session, sign_in};
+use crate::clock::Timestamp;
 use crate::config::OidcProvider;
 use crate::db::{Conn, DbError};
 use crate::error::{ErrorCode, Result};
@@ -23,6 +25,8 @@ use crate::workspaces;
 
 /// Longest text of a provider that is shown to people.
 const HINT_LEN: usize = 80;
+/// When somebody proved who they are whose provider does not say: long enough ago that it is fresh for nothing.
+const NEVER: Timestamp = Timestamp::from_ms(0);
 
 /// Signs in, with what the groups give and take; the cookies of it.
 pub(super) async fn sign_in(
@@ -59,7 +63,11 @@ pub(super) async fn sign_in(
         return Err(Stopped::SecondFactor(Pending::new(hub, user.id, identity.id, None)));
     }
     let mut unit = hub.begin().await?;
-    let opened = sign_in::open(hub, &mut unit, origin, user, None, details(&provider.id, None)).await;
+    // Coming back from there proves nothing new: it may have asked the person weeks ago.
+    let verified_at = claimed.auth_time.unwrap_or(NEVER);
+    let basis = Basis::Identity(identity.id);
+    let entry = Entry { user, basis, workspace: None, verified_at, details: details(&provider.id, None) };
+    let opened = sign_in::open(hub, &mut unit, origin, entry).await;
     let signed_in = opened.map_err(|error| match error.code() {
         // A member of nothing.
         ErrorCode::Forbidden => Stopped::Refused(Refusal::UnknownAccount),

@@ -22,7 +22,7 @@ use super::factors::{self, Factor, Given};
 use super::model::Email;
 use super::passkeys;
 use super::session::IDLE;
-use super::sign_in::{self, SignedIn};
+use super::sign_in::{self, Basis, Entry, SignedIn};
 use super::{attempts, store};
 use crate::access::RequestOrigin;
 use crate::audit::Outcome;
@@ -242,7 +242,9 @@ pub(super) async fn complete(
             attempt.forgive(hub);
             let mut unit = hub.begin().await?;
             let details = admit::details(&identity.provider, Some(factor));
-            let signed_in = sign_in::open(hub, &mut unit, origin, user, None, details).await?;
+            let basis = Basis::Identity(identity.id);
+            let entry = Entry { user, basis, workspace: None, verified_at: hub.now(), details };
+            let signed_in = sign_in::open(hub, &mut unit, origin, entry).await?;
             unit.commit().await?;
             Ok(signed_in)
         }

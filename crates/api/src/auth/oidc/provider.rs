@@ -79,6 +79,8 @@ pub(super) struct Claimed {
     pub(super) email: Option<String>,
     pub(super) name: Option<String>,
     pub(super) groups: Vec<String>,
+    /// When it asked the person who they are, as far as it says so and that can be; never later than now.
+    pub(super) auth_time: Option<Timestamp>,
 }
 
 /// Claims that are not standard.
@@ -220,6 +222,7 @@ pub(super) async fn claimed(hub: &Hub, provider: &OidcProvider, flow: &Flow, cod
         email: trusted(claims.email().map(|email| email.to_string()), claims.email_verified()),
         name: name_of(claims),
         groups: groups(claims.additional_claims(), &provider.groups_claim),
+        auth_time: claims.auth_time().and_then(|at| possible(at.timestamp_millis(), hub.now())),
     };
     if known.userinfo_endpoint().is_some() && (claimed.email.is_none() || claimed.groups.is_empty()) {
         let request = client.user_info(answer.access_token().clone(), Some(claims.subject().clone()));
@@ -264,6 +267,11 @@ fn verifier<'c>(hub: &Hub, client: &'c Oidc, flow: &Flow) -> Verifier<'c> {
 fn name_of(claims: &IdTokenClaims<Extra, CoreGenderClaim>) -> Option<String> {
     let name = claims.name().and_then(|name| name.get(None)).map(|name| name.to_string());
     name.or_else(|| claims.preferred_username().map(|name| name.to_string()))
+}
+
+/// A moment that a provider names, in milliseconds; its clock may be a little ahead.
+fn possible(at_ms: i64, now: Timestamp) -> Option<Timestamp> {
+    (at_ms <= now.plus(SKEW).as_ms()).then(|| Timestamp::from_ms(at_ms).min(now))
 }
 
 /// Providers that say nothing of an address have checked it in their own way.

@@ -1,4 +1,4 @@
-//! `/v1/account`: the person's name, address, password and sessions.
+//! `/v1/account`: the person's name, password and sessions.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::auth::account::{self, AccountView, SessionView};
 use crate::auth::caller::Oneself;
-use crate::auth::model::{Email, NewPassword, Password, PersonName, User};
+use crate::auth::model::{NewPassword, Password, PersonName, User};
 use crate::auth::session;
 use crate::error::{Error, Result};
 use crate::http::extract::{Json, Path, Query};
@@ -20,7 +20,6 @@ use crate::hub::App;
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(account_get, account_update))
-        .routes(routes!(account_email_change))
         .routes(routes!(account_password_change))
         .routes(routes!(account_sessions_list, account_sessions_revoke_others))
         .routes(routes!(account_sessions_revoke))
@@ -52,28 +51,6 @@ async fn account_update(
     Json(patch): Json<AccountPatch>,
 ) -> Result<Json<User>> {
     Ok(Json(account::rename(&hub, &person, patch.name).await?))
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-struct EmailForm {
-    /// The new address, in plain letters.
-    email: Email,
-    /// As it is now, where the account has one; otherwise the session must be proved fresh.
-    password: Option<Password>,
-}
-
-/// Change the address that I sign in with; my other sessions end
-#[utoipa::path(
-    post, path = "/v1/account/email", operation_id = "account_email_change", tag = "account",
-    request_body = EmailForm,
-    responses((status = 200, description = "The person", body = User))
-)]
-async fn account_email_change(
-    State(hub): State<App>,
-    Oneself(person): Oneself,
-    Json(form): Json<EmailForm>,
-) -> Result<Json<User>> {
-    Ok(Json(account::change_email(&hub, &person, &form.email, form.password.as_ref()).await?))
 }
 
 /// My sessions, newest first

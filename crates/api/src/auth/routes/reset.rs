@@ -32,7 +32,7 @@ struct PasswordResetForm {
 /// Nothing more to say.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Done)]
-struct Done {}
+pub(super) struct Done {}
 
 /// Have a link mailed to choose another password with
 ///

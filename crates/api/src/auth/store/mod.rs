@@ -1,12 +1,14 @@
 //! SQL of people and sessions.
 
 mod attempts;
+mod email_changes;
 mod factors;
 mod identities;
 mod passkeys;
 mod resets;
 
 pub(super) use attempts::*;
+pub(super) use email_changes::*;
 pub(super) use factors::*;
 pub(super) use identities::*;
 pub(super) use passkeys::*;
@@ -245,11 +247,11 @@ pub(in crate::auth) async fn delete_session(conn: &mut Conn<'_>, user: UserId, i
 pub(in crate::auth) async fn delete_other_sessions(
     conn: &mut Conn<'_>,
     user: UserId,
-    keep: SessionId,
+    keep: String,
 ) -> Result<u64, DbError> {
     conn.query(sql!("delete from sessions where user_id = $1 and id <> $2"))
         .bind(user.to_string())
-        .bind(keep.to_string())
+        .bind(keep)
         .execute()
         .await
 }

@@ -75,9 +75,10 @@ pub(in crate::auth) async fn use_reset(
     Ok(used == 1)
 }
 
-pub(in crate::auth) async fn delete_resets(conn: &mut Conn<'_>, user: UserId) -> Result<(), DbError> {
+/// Has no link that was mailed for an account work any more: neither for a new password nor for another address.
+pub(in crate::auth) async fn delete_links(conn: &mut Conn<'_>, user: UserId) -> Result<(), DbError> {
     conn.query(sql!("delete from password_resets where user_id = $1")).bind(user.to_string()).execute().await?;
-    Ok(())
+    super::delete_email_change(conn, user).await
 }
 
 pub(in crate::auth) async fn delete_expired_resets(conn: &mut Conn<'_>, now: Timestamp) -> Result<(), DbError> {

@@ -5,7 +5,9 @@ use serde_json::json;
 
 use super::support::{App, login_with};
 use super::{actions, disable_totp, login, random_password, reset_password};
+use crate::auth::factors::Given;
 use crate::auth::model::Email;
+use crate::auth::sign_in::{self, Basis, Credentials, Entry};
 use crate::testing::{OWNER_EMAIL, OWNER_PASSWORD, TestHub};
 
 #[tokio::test]
@@ -99,5 +101,33 @@ async fn the_command_line_helps_who_forgot_a_password_or_lost_an_app() {
         assert!(!records.text().contains(&password), "the password is not recorded");
         let unknown = reset_password(&hub.hub, &email("nobody@example.com"), &new).await.unwrap_err();
         assert_eq!(unknown.code().as_str(), "not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_overlaps_a_change_of_what_it_came_with_opens_nothing() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let (email, password) = (Email::try_from(OWNER_EMAIL.to_owned()).unwrap(), OWNER_PASSWORD.to_owned());
+        let password = password.try_into().unwrap();
+        let origin = crate::access::RequestOrigin::default();
+        let credentials = Credentials { email: &email, password: &password, given: Given::default() };
+        let (account, _) = sign_in::check(&hub.hub, &origin, credentials).await.unwrap();
+        let (nobody, no_one) = (hub.hub.ids.identity(), hub.hub.ids.passkey());
+        let enter = async |basis: Basis| {
+            let (user, verified_at) = (account.user.clone(), hub.hub.now());
+            let entry = Entry { user, basis, workspace: None, verified_at, details: json!({}) };
+            let mut unit = hub.hub.begin().await.unwrap();
+            let opened = sign_in::open(&hub.hub, &mut unit, origin.clone(), entry).await;
+            opened.map(drop).map_err(|error| error.code().as_str())
+        };
+        let matched = || Basis::Password(account.password_hash.clone());
+        assert_eq!(enter(matched()).await, Ok(()));
+        for gone in [Basis::Identity(nobody), Basis::Passkey(no_one)] {
+            assert_eq!(enter(gone).await, Err("invalid_credentials"));
+        }
+        let form = json!({ "current_password": OWNER_PASSWORD, "new_password": "a much better one" });
+        assert_eq!(owner.post("/v1/account/password", form).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(enter(matched()).await, Err("invalid_credentials"));
     }
 }

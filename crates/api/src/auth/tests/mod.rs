@@ -2,6 +2,7 @@
 
 mod account;
 mod device;
+mod email_change;
 mod guessing;
 mod oidc;
 mod passkeys;
@@ -306,7 +307,7 @@ async fn one_person_has_a_bounded_number_of_sessions() {
     let account = store::account_by_email(&mut unit.conn(), OWNER_EMAIL.to_owned()).await.unwrap().unwrap();
     for _ in 0..100 {
         let origin = crate::access::RequestOrigin::default();
-        sign_in::open_session(&hub.hub, &mut unit.conn(), &account.user, &origin).await.unwrap();
+        sign_in::open_session(&hub.hub, &mut unit.conn(), &account.user, &origin, hub.hub.now()).await.unwrap();
     }
     unit.commit().await.unwrap();
     assert_eq!(owner.get("/v1/auth/session").await.status, StatusCode::UNAUTHORIZED);

@@ -238,11 +238,12 @@ async fn an_account_without_a_password_proves_at_the_provider_whose_it_is() {
     let provider = Provider::start().await;
     for hub in hubs(&provider, |_| {}).await {
         provider.follow(hub.clock.clone());
-        provider.change(|script| script.auth_time = None);
+        provider.change(|script| script.auth_time = Some(hub.hub.now().as_s()));
         let _owner = hub.owner().await;
         in_group(&provider, &json!(["ops"]));
         let client = hub.anonymous();
         sign_in(&client, &provider).await;
+        provider.change(|script| script.auth_time = None);
         assert_eq!(login(&hub.anonymous(), "ann@example.net", "anything at all").await.code(), "invalid_credentials");
         let id = client.get("/v1/account/identities").await.json()["data"][0]["id"].as_str().unwrap().to_owned();
         let only = client.delete(&format!("/v1/account/identities/{id}")).await;
@@ -289,5 +290,28 @@ async fn an_account_without_a_password_proves_at_the_provider_whose_it_is() {
         let set = client.send(Method::POST, "/v1/account/password", Some(form)).await;
         assert_eq!(set.status, StatusCode::NO_CONTENT, "{}", set.text());
         assert_eq!(client.get("/v1/account").await.json()["has_password"], true);
+    }
+}
+
+#[tokio::test]
+async fn coming_back_from_a_provider_is_no_fresh_proof_unless_it_asked_just_now() {
+    let provider = Provider::start().await;
+    for hub in hubs(&provider, |_| {}).await {
+        provider.follow(hub.clock.clone());
+        let _owner = hub.owner().await;
+        in_group(&provider, &json!(["ops"]));
+        let now = hub.hub.now().as_s();
+        for (auth_time, is_fresh) in
+            [(None, false), (Some(now - 600), false), (Some(now + 3600), false), (Some(0), false), (Some(now), true)]
+        {
+            provider.change(|script| script.auth_time = auth_time);
+            let client = hub.anonymous();
+            assert_eq!(sign_in(&client, &provider).await, "/servers");
+            // A hub without a name has no passkeys: it gets as far as that.
+            let key = client.post("/v1/account/passkeys/begin", json!({})).await;
+            assert_eq!(key.code() != "step_up_required", is_fresh, "{auth_time:?}: {}", key.text());
+            let totp = client.post("/v1/account/totp", json!({})).await;
+            assert_eq!(totp.code() != "step_up_required", is_fresh, "{auth_time:?}: {}", totp.text());
+        }
     }
 }

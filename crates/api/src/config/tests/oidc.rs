@@ -87,6 +87,11 @@ fn what_a_provider_cannot_be_is_refused_where_it_stands() {
     assert!(refused("[oidc]\none = 1\n", &[], &[]).contains("write a section [oidc.one]"));
     assert!(refused("[oidc.One]\n", &[], &[]).contains("characters a-z"));
     assert!(refused("", &[("ROADSTEAD_OIDC_ONE_COLOUR", "x")], &[]).contains("unknown environment variable"));
+    for other in ["https://one.example.com", "https://one.example.com/"] {
+        let twice = format!("{}[oidc.two]\nissuer = \"{other}\"\nclient_id = \"b\"\n", section(""));
+        let found = refused(&twice, &[], &[]);
+        assert!(found.contains("[oidc.two] has the issuer of [oidc.one]"), "{found}");
+    }
     let many: String =
         (0..21).map(|n| format!("[oidc.p{n}]\nissuer = \"https://a.example\"\nclient_id = \"a\"\n")).collect();
     assert!(refused(&many, &[], &[]).contains("at most 20 providers"));

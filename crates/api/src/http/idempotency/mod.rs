@@ -5,12 +5,12 @@ mod store;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::body::HttpBody as _;
 use axum::extract::Request;
 use axum::http::{HeaderName, Method, StatusCode, header, request::Parts};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use super::body;
@@ -24,7 +24,7 @@ const HEADER: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY: usize = 255;
 /// Longer answers are not kept; objects that were created are much smaller.
-const MAX_KEPT_BYTES: usize = 256 << 10;
+const MAX_KEPT_BYTES: u64 = 256 << 10;
 const KEEP: Duration = Duration::from_hours(24);
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 
@@ -106,6 +106,11 @@ async fn repeat(hub: &Hub, key: &Key) -> Result<Response> {
         return Err(Error::conflict(message).with_details(json!({ "id": id })));
     }
     let status = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
+    if status.is_some() && body.is_none() {
+        let message =
+            "this request was carried out before, and its answer was too long to be kept; look at what it made";
+        return Err(Error::conflict(message));
+    }
     let (Some(status), Some(body)) = (status, body) else {
         let message = "the first request with this Idempotency-Key still runs, or broke off in the middle; look whether \
                        it took effect, then use a new key";
@@ -126,11 +131,14 @@ async fn keep(hub: &Hub, key: &Key, mut response: Response) -> Result<Response> 
     }
     let unrepeatable = response.extensions_mut().remove::<Unrepeatable>();
     let (parts, content) = response.into_parts();
-    let bytes: Bytes = match Limited::new(content, MAX_KEPT_BYTES).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) => return Err(Error::internal(error)),
+    // What is too long, or comes as it is made, goes to the caller and is not kept: the change has happened.
+    let is_short = content.size_hint().exact().is_some_and(|length| length <= MAX_KEPT_BYTES);
+    let (text, content) = if is_short && unrepeatable.is_none() {
+        let bytes = content.collect().await.map_err(Error::internal)?.to_bytes();
+        (String::from_utf8(bytes.to_vec()).ok(), Body::from(bytes))
+    } else {
+        (None, content)
     };
-    let text = if unrepeatable.is_some() { None } else { String::from_utf8(bytes.to_vec()).ok() };
     let kept = Kept {
         request_digest: key.request.clone(),
         status: Some(i64::from(status.as_u16())),
@@ -140,5 +148,5 @@ async fn keep(hub: &Hub, key: &Key, mut response: Response) -> Result<Response> 
     let mut tx = hub.db.write().await?;
     store::keep(&mut tx.conn(), key, kept).await?;
     tx.commit().await?;
-    Ok(Response::from_parts(parts, Body::from(bytes)))
+    Ok(Response::from_parts(parts, content))
 }

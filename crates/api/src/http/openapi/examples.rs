@@ -54,6 +54,8 @@ static FIELDS: LazyLock<Vec<(&str, Value)>> = LazyLock::new(|| {
         ("ApiKeyCreated.token", json!("rsk_5d…")),
         ("InviteCreated.url", json!("https://hub.example.com/invite#rsv_3k…")),
         ("InviteCreated.token", json!("rsv_3k…")),
+        ("EmailPending.pending", json!("ann@example.net")),
+        ("EmailChangeCompletion.token", json!("rsec_9d…")),
         ("Events", json!(["member.*", "server.delete"])),
         ("WebhookName", json!("chat")),
         ("Installation.version", json!("0.1.0")),

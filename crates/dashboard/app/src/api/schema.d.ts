@@ -108,7 +108,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Change the address that I sign in with; my other sessions end */
+        /**
+         * Change the address that I sign in with; my other sessions end
+         * @description Where the hub sends mail, a link is mailed to the new address and the address changes when it is opened within half an
+         *     hour; another request, and a change of the password, end the link.
+         */
         post: operations["account_email_change"];
         delete?: never;
         options?: never;
@@ -577,6 +581,26 @@ export interface paths {
          *     wrote cannot be redacted: 409.
          */
         post: operations["audit_redact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/email-change/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with another address from now on, with the link that was mailed to it
+         * @description All sessions of the account end, but for the one that asked.
+         */
+        post: operations["auth_email_change_complete"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2201,10 +2225,19 @@ export interface components {
          * @description An e-mail address. Never logged.
          */
         Email: string;
+        EmailChangeCompletion: {
+            /** @description What stands behind # in the link. */
+            token: components["schemas"]["Secret"];
+        };
         EmailForm: {
             /** @description The new address, in plain letters. */
             email: components["schemas"]["Email"];
             password?: components["schemas"]["Password"] | null;
+        };
+        /** @description An address that waits for its link to be opened. */
+        EmailPending: {
+            /** @description Where the link was mailed to. */
+            pending: string;
         };
         /** @description Every error of the API. */
         ErrorBody: {
@@ -4476,7 +4509,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The person */
+            /** @description The person; the hub sends no mail */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4490,6 +4523,20 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A link was mailed to the new address */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "pending": "ann@example.net"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EmailPending"];
                 };
             };
             400: components["responses"]["Error"];
@@ -6049,6 +6096,63 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            421: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    auth_email_change_complete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "rsec_9d…"
+                 *     }
+                 */
+                "application/json": components["schemas"]["EmailChangeCompletion"];
+            };
+        };
+        responses: {
+            /** @description The account has the new address */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {} */
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description Another account has the address meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The link was used or has expired */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];
             421: components["responses"]["Error"];

@@ -5,6 +5,7 @@ import { Avatar } from '@/shell/avatar';
 import { useSession } from '@/shell/session';
 import { type ThemeChoice, useTheme } from '@/shell/theme';
 import { ApiKeys } from './api-keys';
+import { EmailAddress } from './email';
 import { Identities } from './identities';
 import { Membership } from './membership';
 import { OperatorKeys } from './operator-keys';
@@ -28,6 +29,7 @@ export function AccountPage() {
         </div>
         <Appearance />
         <Membership />
+        <EmailAddress />
         <Password />
         <Passkeys />
         <TwoFactor />

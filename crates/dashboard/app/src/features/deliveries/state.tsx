@@ -33,6 +33,8 @@ export function eventInWords({ channel, event }: Pick<Delivery, 'channel' | 'eve
 
 const MAILS = [
   'api_key_made',
+  'email_change_asked',
+  'email_change_link',
   'email_changed',
   'invitation',
   'new_sign_in',

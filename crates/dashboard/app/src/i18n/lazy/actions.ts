@@ -5,6 +5,7 @@ export const actions = {
   access: { deny: 'Request refused' },
   account: {
     email: 'E-mail address changed',
+    email_request: 'Another e-mail address asked for',
     password: 'Password changed',
     password_reset: 'Password reset by mail',
     update: 'Account renamed',

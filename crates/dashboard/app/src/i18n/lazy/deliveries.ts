@@ -18,6 +18,8 @@ export const deliveries = {
   made: 'Made',
   mail: {
     api_key_made: 'API key made',
+    email_change_asked: 'Another e-mail address asked for',
+    email_change_link: 'Link to confirm an e-mail address',
     email_changed: 'E-mail address changed',
     invitation: 'Invitation',
     new_sign_in: 'Sign-in from a new place',

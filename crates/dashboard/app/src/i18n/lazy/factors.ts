@@ -12,6 +12,25 @@ export const factors = {
     set_password: 'Set a password',
   },
   codes_or_passkey: 'This account has a second factor.',
+  email: {
+    body: 'You sign in with {{email}}.',
+    change: 'Change address',
+    change_body:
+      'Where the hub sends mail, a link goes to the new address, and it counts once you opened that within 30 minutes. Your other sessions end then.',
+    change_title: 'Change your e-mail address',
+    changed: 'You sign in with {{email}} now.',
+    confirm: 'Use this address',
+    confirm_body:
+      'Your account signs in with the address that this link was mailed to. Its other sessions end.',
+    confirm_title: 'Confirm your e-mail address',
+    done: 'You sign in with the new address from now on.',
+    gone: 'This link was used, is older than 30 minutes, or your password was changed since.',
+    new: 'New address',
+    pending:
+      'A link was mailed to {{pending}}. Open it within 30 minutes; until then you sign in with {{email}}. To end it, change your password or ask for another address.',
+    title: 'E-mail address',
+    to_account: 'To my account',
+  },
   forgot: {
     again: 'Send another',
     body: 'We send a link to the address of your account. It works once, for 30 minutes.',
