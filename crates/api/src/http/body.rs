@@ -20,8 +20,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(15);
 /// # Errors
 /// 413 when it is longer, 408 when it does not come to its end in time, 400 when the client breaks off.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
+    if announced(headers).is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
     match tokio::time::timeout(TIME_LIMIT, Limited::new(body, limit).collect()).await {
@@ -32,6 +31,12 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
         }
         Err(_) => Err(too_slow()),
     }
+}
+
+/// How many bytes a body says it has.
+pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    Some(usize::try_from(length).unwrap_or(usize::MAX))
 }
 
 fn too_slow() -> Error {

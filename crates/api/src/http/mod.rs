@@ -25,6 +25,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unfinished;
 
 pub use client::{ClientAddress, Peer};
 pub use idempotency::Unrepeatable;

@@ -8,12 +8,13 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use protocol::Hex;
 use tokio::time::Instant;
@@ -77,7 +78,7 @@ async fn answer(hub: &App, request: Request, next: Next) -> Response {
         // Nothing that is asked for has a body; one that came along is not waited for.
         attached(Request::from_parts(parts, Body::empty()), next).await
     } else {
-        match body::read(&parts.headers, content, body::MAX_BODY_BYTES).await {
+        match whole(hub, &parts, content).await {
             Ok(bytes) => detached(hub, Request::from_parts(parts, Body::from(bytes)), next).await,
             Err(error) => Err(error),
         }
@@ -85,6 +86,17 @@ async fn answer(hub: &App, request: Request, next: Next) -> Response {
     let mut response = outcome.unwrap_or_else(Error::into_response);
     standing.write(response.headers_mut());
     response
+}
+
+/// The whole body. Nobody was asked yet who sends it, so what it may hold is counted by address.
+async fn whole(hub: &Hub, parts: &Parts, content: Body) -> Result<Bytes> {
+    if content.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let client = parts.extensions.get::<ClientAddress>().copied();
+    let client = client.ok_or_else(|| Error::internal("a request without a client address"))?;
+    let _room = hub.http.unfinished.room(client.limit_key(), &parts.headers)?;
+    body::read(&parts.headers, content, body::MAX_BODY_BYTES).await
 }
 
 /// Names of methods become labels, so made-up ones share one.

@@ -5,6 +5,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use super::limit::{Limiter, Rate};
 use super::sse::Streams;
 use super::tls::Trust;
+use super::unfinished::Unfinished;
 use crate::config::Config;
 
 /// Many people and agents may share one address.
@@ -17,6 +18,7 @@ pub struct State {
     pub(super) requests: super::health::Requests,
     pub(super) addresses: Limiter,
     pub(super) callers: Limiter<[u8; 16]>,
+    pub(super) unfinished: Unfinished,
     trust: RwLock<Option<Trust>>,
     connections: OnceLock<super::server::Connections>,
 }
@@ -35,6 +37,7 @@ impl State {
             requests: super::health::Requests::default(),
             addresses: Limiter::new(address),
             callers: Limiter::new(caller),
+            unfinished: Unfinished::default(),
             trust: RwLock::default(),
             connections: OnceLock::new(),
         }
