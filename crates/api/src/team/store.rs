@@ -4,18 +4,13 @@ use protocol::{UserId, WorkspaceId};
 
 use super::model::{CustomRole, Grant, GrantColumns, Granted, Invite, Member};
 use crate::access::Scope;
+pub(super) use crate::access::hold;
 use crate::auth::Email;
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
 use crate::ids::{GrantId, InviteId, RoleId};
 use crate::secret::TokenDigest;
 use crate::sql;
-
-/// Makes changes to the workspace's people wait for each other, so that two owners cannot remove each other at once.
-pub(super) async fn hold(conn: &mut Conn<'_>, workspace: WorkspaceId) -> Result<(), DbError> {
-    conn.query(sql!("update workspaces set name = name where id = $1")).bind(workspace.to_string()).execute().await?;
-    Ok(())
-}
 
 pub(super) async fn insert_member(
     conn: &mut Conn<'_>,

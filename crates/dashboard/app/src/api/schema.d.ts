@@ -1423,7 +1423,9 @@ export interface paths {
         post?: never;
         /**
          * Remove a project
-         * @description Its servers stay, in no project. What was granted over the project is not granted any more.
+         * @description Its servers stay, in no project; while it has some this needs `projects.manage` over the whole workspace. Grants over
+         *     the project, invitations to it and API keys for it end, and with them the install tokens that nobody used; whoever
+         *     removes it must hold there what they give.
          */
         delete: operations["projects_delete"];
         options?: never;
