@@ -191,6 +191,33 @@ pub(super) async fn mapped(conn: &mut Conn<'_>, user: UserId, source: String) ->
     .await
 }
 
+#[derive(sqlx::FromRow)]
+struct SourceRow {
+    #[sqlx(try_from = "String")]
+    user_id: UserId,
+    source: String,
+}
+
+/// Everybody who holds something from a source beside people, once for each source.
+pub(super) async fn mapped_people(conn: &mut Conn<'_>) -> Result<Vec<(UserId, String)>, DbError> {
+    let rows: Vec<SourceRow> = conn
+        .query(sql!("select distinct user_id, source from grants where source is not null order by user_id, source"))
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id, row.source)).collect())
+}
+
+pub(super) async fn sources_of(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<String>, DbError> {
+    let rows: Vec<SourceRow> = conn
+        .query(sql!(
+            "select distinct user_id, source from grants where user_id = $1 and source is not null order by source"
+        ))
+        .bind(user.to_string())
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(|row| row.source).collect())
+}
+
 pub(super) async fn mark_grant(conn: &mut Conn<'_>, id: GrantId, source: String) -> Result<(), DbError> {
     conn.query(sql!("update grants set source = $1 where id = $2")).bind(source).bind(id.to_string()).execute().await?;
     Ok(())

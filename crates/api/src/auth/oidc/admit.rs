@@ -8,7 +8,7 @@ use super::Stopped;
 use super::flow::Pending;
 use super::page::Refusal;
 use super::provider::Claimed;
-use crate::access::{Actor, RequestOrigin};
+use crate::access::{Actor, Principal, RequestOrigin};
 use crate::audit::{Outcome, Subject};
 use crate::auth::factors::{self, Factor};
 use crate::auth::model::{Email, PersonName, User};
@@ -48,7 +48,8 @@ pub(super) async fn sign_in(
         None => make(hub, &mut unit, provider, &claimed).await?,
     };
     let source = source(provider);
-    let changed = team::set_mapped(hub, &mut unit, &origin, (user.id, &user.name), &source, mapped).await?;
+    let by = (&Principal::Anonymous, &origin);
+    let changed = team::set_mapped(hub, &mut unit, by, (user.id, &user.name), &source, mapped).await?;
     let has_own = factors::has_own(&mut unit.conn(), user.id).await?;
     // What was given and taken holds, whether they get in or not.
     unit.commit().await?;

@@ -32,7 +32,7 @@ use crate::hub::Hub;
 use crate::ids::SessionId;
 
 pub(super) use flow::Pending;
-pub(super) use identities::{IdentityView, ProviderView, begin_link, list, unlink};
+pub(super) use identities::{IdentityView, ProviderView, begin_link, list, take_what_is_given_no_more, unlink};
 pub(super) use provider::Providers;
 
 /// What comes back from a provider.
