@@ -172,6 +172,7 @@ async fn make(hub: &Hub, actor: &Actor, new: NewKey) -> Result<KeyMade> {
     }
     let networks = new.networks()?;
     let mut unit = hub.begin().await?;
+    access::hold(&mut unit.conn(), actor.workspace_id).await?;
     let place = projects::place_of(&mut unit.conn(), actor.workspace_id, new.scope).await?;
     let place = place.ok_or_else(|| Error::invalid_field("scope", "names nothing of this workspace"))?;
     let missing = new.permissions.without(actor.rights.at(place));

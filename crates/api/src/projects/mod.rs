@@ -67,6 +67,7 @@ async fn create(hub: &Hub, workspace: Authorized<Workspace, ProjectsManage>, nam
     let project =
         Project { id: hub.ids.project(), workspace_id: workspace.id, name, created_at: hub.now(), version: 1 };
     let mut unit = hub.begin().await?;
+    access::hold(&mut unit.conn(), workspace.id).await?;
     if store::count(&mut unit.conn(), workspace.id).await? >= MAX {
         return Err(Error::conflict(format!("a workspace has {MAX} projects at most; remove one first")));
     }

@@ -60,6 +60,7 @@ async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewInvite) ->
     }
     new.email.require_plain().map_err(|problem| Error::invalid_field("email", problem))?;
     let mut unit = hub.begin().await?;
+    store::hold(&mut unit.conn(), workspace.id).await?;
     let wanted = vec![Wanted { granted: new.granted, scope: new.scope }];
     for grant in grants::prepare(hub, &mut unit.conn(), workspace.id, wanted).await? {
         grants::demand_held(&mut unit.conn(), actor, grant.granted, grant.scope).await?;

@@ -52,12 +52,14 @@ pub async fn set_mapped(
     source: &str,
     wanted: Vec<Mapped>,
 ) -> Result<bool> {
-    let held = store::mapped(&mut unit.conn(), user, source.to_owned()).await?;
+    let before = store::mapped(&mut unit.conn(), user, source.to_owned()).await?;
     let places: BTreeSet<WorkspaceId> =
-        held.iter().map(|held| held.workspace_id).chain(wanted.iter().map(|wanted| wanted.workspace)).collect();
+        before.iter().map(|held| held.workspace_id).chain(wanted.iter().map(|wanted| wanted.workspace)).collect();
     let mut changed = false;
     for workspace in places {
         store::hold(&mut unit.conn(), workspace).await?;
+        // Of two sign-ins at once the second sees what the first gave.
+        let held = store::mapped(&mut unit.conn(), user, source.to_owned()).await?;
         let mut roles: Vec<Role> =
             wanted.iter().filter(|wanted| wanted.workspace == workspace).map(|wanted| wanted.role).collect();
         roles.dedup();

@@ -189,6 +189,7 @@ async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewWebhook) -
         version: 1,
     };
     let mut unit = hub.begin().await?;
+    access::hold(&mut unit.conn(), workspace.id).await?;
     if store::count(&mut unit.conn(), workspace.id).await? >= MAX {
         return Err(Error::conflict(format!("a workspace has {MAX} webhooks at most; remove one first")));
     }

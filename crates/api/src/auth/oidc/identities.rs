@@ -89,14 +89,19 @@ pub(in crate::auth) async fn begin_link(hub: &Hub, person: &Person, id: &str) ->
         let mut database = hub.db.read().await?;
         store::identities(&mut database.conn(), person.user.id).await?.len()
     };
-    if count >= PER_USER {
-        return Err(Error::conflict(format!("this account has {PER_USER} identities; take one back first")));
-    }
+    demand_room(count)?;
     let flow = Flow::new(hub, id, ACCOUNT, Purpose::Link(person.user.id, person.session.id));
     let url = provider::sign_in_url(hub, provider, &flow).await.map_err(|error| {
         Error::unavailable("the identity provider cannot be reached; try again").caused_by(error.to_string())
     })?;
     Ok((url, flow.set_cookie(hub)?))
+}
+
+fn demand_room(count: usize) -> Result<()> {
+    if count < PER_USER {
+        return Ok(());
+    }
+    Err(Error::conflict(format!("this account has {PER_USER} identities; take one back first")))
 }
 
 /// Makes what the provider says an identity of an account.
@@ -114,6 +119,8 @@ pub(super) async fn link(
         Some(_) => return Err(Refusal::IdentityTaken.into()),
         None => {}
     }
+    store::lock_user(&mut unit.conn(), user).await?;
+    demand_room(store::identities(&mut unit.conn(), user).await?.len())?;
     let identity = admit::new_identity(hub, provider, user, &claimed);
     match store::insert_identity(&mut unit.conn(), identity).await {
         Ok(()) => {}
@@ -130,6 +137,8 @@ pub(in crate::auth) async fn unlink(hub: &Hub, person: &Person, id: IdentityId) 
     demand_fresh(hub, person)?;
     let user = person.user.id;
     let mut unit = hub.begin().await?;
+    // Of two ways in that go at once the second sees that it is the last.
+    store::lock_user(&mut unit.conn(), user).await?;
     let rows = store::identities(&mut unit.conn(), user).await?;
     let row = rows.into_iter().find(|row| row.id == id).ok_or_else(|| Error::not_found("identity"))?;
     store::delete_identity(&mut unit.conn(), id).await?;

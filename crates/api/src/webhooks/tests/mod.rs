@@ -340,3 +340,23 @@ async fn a_receiver_that_is_gone_is_not_called_again() {
     let told = owner.get("/v1/deliveries").await.json();
     assert_eq!(told["data"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn of_many_that_are_made_at_once_only_one_is_the_last_that_fits() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        for _ in 0..19 {
+            webhook(&owner, "https://hooks.example.com/a", &["project.*"], false).await;
+        }
+        let make = async || {
+            let form = json!({ "name": "Last", "url": "https://hooks.example.com/b", "events": ["project.*"] });
+            owner.post("/v1/outgoing-webhooks", form).await.status
+        };
+        // Each has a connection of its own, so that none waits for one while another is done.
+        futures_util::future::join_all((0..8).map(|_| owner.get("/v1/outgoing-webhooks"))).await;
+        let mut statuses = futures_util::future::join_all((0..8).map(|_| make())).await;
+        statuses.sort_unstable();
+        assert_eq!(statuses.iter().filter(|status| **status == StatusCode::CREATED).count(), 1, "{statuses:?}");
+        assert_eq!(statuses.last(), Some(&StatusCode::CONFLICT), "{statuses:?}");
+    }
+}
