@@ -215,3 +215,19 @@ async fn a_viewer_leaves_no_key_behind() {
         machine.run(&["login", &url, "--with-key"], &key).await.refused("the hub does not know this key");
     }
 }
+
+#[tokio::test]
+async fn a_password_goes_through_no_proxy_that_could_read_it() {
+    let hub = Hub::start_with(HubOptions { tls: false, ..HubOptions::default() }).await;
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let machine = Machine::new();
+    let url = hub.url();
+    let env = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, address.as_str()));
+    let arguments = ["login", &url, "--email", OWNER_EMAIL, "--password-stdin"];
+    let login = machine.run_as(&arguments, hub.password(), &env);
+    tokio::select! {
+        ran = login => drop(ran.done()),
+        came = proxy.accept() => panic!("the proxy was asked: {came:?}"),
+    }
+}
