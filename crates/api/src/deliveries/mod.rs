@@ -146,7 +146,9 @@ async fn get(hub: &Hub, delivery: Authorized<Delivery, Look<WebhooksManage>>) ->
         Principal::User { id, .. } => delivery.row.webhook_maker.as_deref() == Some(id.to_string().as_str()),
         _ => false,
     };
-    Ok(DetailView::new(delivery.row, is_maker))
+    let shown = DetailView::new(delivery.row, is_maker);
+    // It is a record of the audit log.
+    Ok(if actor.may(Node::AuditRead) { shown } else { shown.without_payload() })
 }
 
 /// Tries again at once, and then as if it were new.

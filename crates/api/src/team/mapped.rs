@@ -6,7 +6,7 @@ use protocol::{UserId, WorkspaceId};
 use serde_json::json;
 
 use super::model::{Grant, Granted};
-use super::{grants, store};
+use super::{grants, members, store};
 use crate::access::{Actor, Principal, RequestOrigin, Rights, Role, Scope};
 use crate::audit::{Outcome, Subject};
 use crate::db::{Conn, DbError};
@@ -92,10 +92,10 @@ pub async fn set_mapped(
         let actor = Actor { principal: by.clone(), workspace_id: workspace, rights, origin: origin.clone() };
         let details = json!({ "source": source, "granted": granted, "taken": taken, "membership_ended": is_over });
         let subject = Subject::new("user", &user, name);
-        unit.audit(&actor, "member.map", subject, Outcome::Ok, details).await?;
         if is_over {
-            store::delete_member(&mut unit.conn(), workspace, user).await?;
+            members::leave(hub, unit, workspace, user).await?;
         }
+        unit.audit(&actor, "member.map", subject, Outcome::Ok, details).await?;
     }
     Ok(changed)
 }

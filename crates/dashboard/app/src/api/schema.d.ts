@@ -2189,7 +2189,7 @@ export interface components {
         DeliveryDetail: components["schemas"]["Delivery"] & {
             /** @description Oldest first, at most 12. */
             attempts_made: components["schemas"]["DeliveryAttempt"][];
-            /** @description What was sent; null for mail. */
+            /** @description What was sent; null for mail, and for whoever does not hold `audit.read`. */
             payload: Record<string, never> | null;
         };
         /** @description The newest attempt. */
