@@ -8,16 +8,18 @@ use super::Stopped;
 use super::flow::Pending;
 use super::page::Refusal;
 use super::provider::Claimed;
-use crate::access::{Actor, Principal, RequestOrigin};
+use crate::access::{Actor, Principal, RequestOrigin, Rights};
 use crate::audit::{Outcome, Subject};
 use crate::auth::factors::{self, Factor};
 use crate::auth::model::{Email, PersonName, User};
 use crate::auth::store::{self, IdentityRow};
 use crate::auth::{session, sign_in};
+use crate::clock::Timestamp;
 use crate::config::OidcProvider;
 use crate::db::{Conn, DbError};
 use crate::error::{ErrorCode, Result};
 use crate::hub::{Hub, Unit};
+use crate::ids::SessionId;
 use crate::team::{self, Mapped};
 use crate::workspaces;
 
@@ -157,18 +159,22 @@ pub(super) fn details(provider: &str, factor: Option<Factor>) -> Value {
     details
 }
 
-/// Records what somebody did without the session that would say who they are, where they are a member.
+/// Records what somebody did who came back from a provider, and whose session began it, where they are a member.
 pub(super) async fn record(
     unit: &mut Unit<'_>,
     origin: &RequestOrigin,
-    user: UserId,
+    (user, session_id): (UserId, SessionId),
     action: &'static str,
     details: Value,
 ) -> Result<()> {
     let account = store::account(&mut unit.conn(), user).await?;
     let name = account.map(|account| account.user.name).unwrap_or_default();
+    // What was proven when does not matter to a record.
+    let verified_at = Timestamp::from_ms(0);
+    let principal = Principal::User { id: user, name: name.clone(), session_id, verified_at };
     for workspace in workspaces::of_user(&mut unit.conn(), user).await? {
-        let actor = Actor::anonymous(workspace.id, origin.clone());
+        let (principal, origin) = (principal.clone(), origin.clone());
+        let actor = Actor { principal, workspace_id: workspace.id, rights: Rights::none(), origin };
         unit.audit(&actor, action, Subject::new("user", &user, name.as_str()), Outcome::Ok, details.clone()).await?;
     }
     Ok(())

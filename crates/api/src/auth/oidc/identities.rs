@@ -23,7 +23,8 @@ use crate::config::OidcProvider;
 use crate::db::{Conn, DbError};
 use crate::error::{Error, Result};
 use crate::hub::{Hub, Unit};
-use crate::ids::IdentityId;
+use crate::ids::{IdentityId, SessionId};
+use crate::mail::{self, Notice, Recipient};
 use crate::team;
 
 /// Identities that somebody has at most.
@@ -109,7 +110,7 @@ pub(super) async fn link(
     hub: &Hub,
     origin: RequestOrigin,
     provider: &OidcProvider,
-    user: UserId,
+    (user, session): (UserId, SessionId),
     claimed: Claimed,
 ) -> Result<(), Stopped> {
     let mut unit = hub.begin().await?;
@@ -122,12 +123,17 @@ pub(super) async fn link(
     store::lock_user(&mut unit.conn(), user).await?;
     demand_room(store::identities(&mut unit.conn(), user).await?.len())?;
     let identity = admit::new_identity(hub, provider, user, &claimed);
-    match store::insert_identity(&mut unit.conn(), identity).await {
+    match store::insert_identity(&mut unit.conn(), identity.clone()).await {
         Ok(()) => {}
         Err(DbError::UniqueViolation(_)) => return Err(Refusal::IdentityTaken.into()),
         Err(error) => return Err(error.into()),
     }
-    admit::record(&mut unit, &origin, user, "identity.link", json!({ "provider": provider.id })).await?;
+    let details = json!({ "provider": provider.id });
+    admit::record(&mut unit, &origin, (user, session), "identity.link", details).await?;
+    if let Some(account) = store::account(&mut unit.conn(), user).await? {
+        let notice = Notice::IdentityLinked { provider: &provider.name, identity: &identity.hint };
+        mail::notify(hub, &mut unit, &Recipient::of(&account.user), &notice).await?;
+    }
     unit.commit().await?;
     Ok(())
 }
@@ -146,6 +152,9 @@ pub(in crate::auth) async fn unlink(hub: &Hub, person: &Person, id: IdentityId) 
     let subject = Subject::new("identity", &row.id, row.hint.as_str());
     let details = json!({ "provider": row.provider });
     unit.audit(&person.actor, "identity.unlink", subject, Outcome::Ok, details).await?;
+    let provider = ProviderView::of(hub, &row);
+    let notice = Notice::IdentityUnlinked { provider: &provider.name, identity: &row.hint };
+    mail::notify(hub, &mut unit, &Recipient::of(&person.user), &notice).await?;
     let by = (&person.actor.principal, &person.actor.origin);
     take_mapped(hub, &mut unit, by, (user, &person.user.name)).await?;
     unit.commit().await?;

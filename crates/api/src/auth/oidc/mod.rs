@@ -170,7 +170,7 @@ async fn settle(
         Purpose::SignIn => admit::sign_in(hub, origin, provider, claimed).await,
         Purpose::Link(user, session) => {
             demand_session(hub, session).await?;
-            identities::link(hub, origin, provider, user, claimed).await?;
+            identities::link(hub, origin, provider, (user, session), claimed).await?;
             Ok(Vec::new())
         }
         Purpose::StepUp(user, session) => {
@@ -211,7 +211,7 @@ async fn step_up(
     let mut unit = hub.begin().await?;
     store::verify_session(&mut unit.conn(), session, hub.now()).await?;
     let details = json!({ "factor": "identity", "provider": provider.id });
-    admit::record(&mut unit, origin, user, "auth.step_up", details).await?;
+    admit::record(&mut unit, origin, (user, session), "auth.step_up", details).await?;
     unit.commit().await?;
     Ok(())
 }

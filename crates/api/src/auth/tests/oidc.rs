@@ -1,5 +1,6 @@
 //! Signing in through identity providers: who gets in, as whom, with what, and which lies are believed: none.
 
+mod letters;
 mod lies;
 
 use std::sync::Arc;
