@@ -7,6 +7,7 @@
 
 mod actor;
 mod extract;
+mod installation;
 mod node;
 mod rights;
 mod role;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use actor::{Actor, Principal, RequestOrigin};
 pub use extract::{Authorized, Installation, Resource, State, Visible, Workspace, authorize, in_workspace};
+pub use installation::{runs_hub, runs_hub_from_anywhere};
 pub use node::{Fresh, Look, Node, NodeSet, Verb, verbs};
 pub use rights::{Held, Rights};
 pub use role::Role;

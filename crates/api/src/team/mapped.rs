@@ -60,9 +60,13 @@ pub async fn set_mapped(
         store::hold(&mut unit.conn(), workspace).await?;
         // Of two sign-ins at once the second sees what the first gave.
         let held = store::mapped(&mut unit.conn(), user, source.to_owned()).await?;
-        let mut roles: Vec<Role> =
-            wanted.iter().filter(|wanted| wanted.workspace == workspace).map(|wanted| wanted.role).collect();
-        roles.dedup();
+        let mut roles = Vec::<Role>::new();
+        for wanted in wanted.iter().filter(|wanted| wanted.workspace == workspace) {
+            // Two groups may give the same.
+            if !roles.contains(&wanted.role) {
+                roles.push(wanted.role);
+            }
+        }
         let (mut granted, mut taken) = (Vec::new(), Vec::new());
         for held in held.iter().filter(|held| held.workspace_id == workspace) {
             match roles.iter().position(|role| role.as_str() == held.role) {

@@ -18,7 +18,7 @@ pub use end::{maker_left, note};
 pub use send::send;
 
 use crate::access::verbs::WebhooksManage;
-use crate::access::{self, Actor, Authorized, Look, Node, Place, Principal, Workspace};
+use crate::access::{self, Actor, Authorized, Look, Node, Workspace};
 use crate::audit::{self, Outcome, Subject};
 use crate::db::{Conn, JsonText};
 use crate::deliveries::{self, Channel, DeliveryView, NewDelivery, Payload};
@@ -29,7 +29,6 @@ use crate::hub::{App, Hub, Unit};
 use crate::ids::WebhookId;
 use crate::outbound::Target;
 use crate::secret::Secret;
-use crate::workspaces;
 use model::{Events, NewWebhook, Patch, SigningSecret, Webhook, WebhookMade, WebhookView, reach};
 
 /// Webhooks of one workspace.
@@ -177,8 +176,8 @@ async fn update(
 }
 
 async fn change(hub: &Hub, actor: &Actor, id: WebhookId, patch: Patch, if_match: IfMatch) -> Result<WebhookView> {
-    let runs_hub = may_run_hub(hub, actor).await?;
     let mut unit = hub.begin().await?;
+    let runs_hub = access::runs_hub_from_anywhere(&mut unit.conn(), actor).await?;
     let before = reload(&mut unit.conn(), id).await?;
     if_match.check(before.version)?;
     let allow_private = patch.allow_private.unwrap_or(before.allow_private);
@@ -302,7 +301,8 @@ fn parse(url: &str, allow_private: bool) -> Result<Target> {
 }
 
 async fn demand_hub(hub: &Hub, actor: &Actor) -> Result<()> {
-    if may_run_hub(hub, actor).await? { Ok(()) } else { Err(hub_needed()) }
+    let mut session = hub.db.read().await?;
+    if access::runs_hub_from_anywhere(&mut session.conn(), actor).await? { Ok(()) } else { Err(hub_needed()) }
 }
 
 /// A webhook tells what the audit log records: whoever says what and where must be allowed to read it.
@@ -322,20 +322,6 @@ fn hub_needed() -> Error {
         ErrorCode::Forbidden,
         "allow_private needs the permission hub.manage: such a webhook reaches the networks of whoever runs this hub",
     )
-}
-
-/// Whether somebody holds `hub.manage` where it counts, wherever they act now. A key only in the workspace it is of.
-async fn may_run_hub(hub: &Hub, actor: &Actor) -> Result<bool> {
-    let mut session = hub.db.read().await?;
-    let Some(home) = workspaces::home(&mut session.conn()).await? else { return Ok(false) };
-    match &actor.principal {
-        _ if actor.workspace_id == home => Ok(actor.may(Node::HubManage)),
-        Principal::User { id, .. } => {
-            let rights = access::rights_of(&mut session.conn(), home, *id).await?;
-            Ok(rights.allow(Node::HubManage, Place::WORKSPACE))
-        }
-        _ => Ok(false),
-    }
 }
 
 fn seal(hub: &Hub, id: WebhookId, secret: &Secret) -> Result<String> {
