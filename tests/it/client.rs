@@ -186,3 +186,48 @@ async fn a_key_from_a_script_needs_no_sign_in() {
     let keys = owner.get("/v1/api-keys").await.unwrap().expect(200);
     assert_eq!(keys["data"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_viewer_leaves_no_key_behind() {
+    let hub = Hub::start_with(HubOptions { tls: false, ..HubOptions::default() }).await;
+    let owner = hub.owner().await;
+    let password = "a password of the viewer's";
+    let form = json!({ "email": "ann@example.org", "granted": { "role": "viewer" }, "scope": { "type": "workspace" } });
+    let invite = owner.post("/v1/team/invites", &form).await.unwrap().expect(201);
+    let form = json!({ "token": invite["token"], "password": password, "name": "Ann" });
+    hub.api().post("/v1/invites/accept", &form).await.unwrap().expect(200);
+
+    let machine = Machine::new();
+    let url = hub.url();
+    let login = ["login", &url, "--email", "ann@example.org", "--password-stdin"];
+    let key_of = || {
+        let kept: Value = serde_json::from_str(&fs::read_to_string(machine.settings()).unwrap()).unwrap();
+        kept["hubs"][&url]["api_key"].as_str().unwrap().to_owned()
+    };
+    machine.run(&login, password).await.done();
+    let first = key_of();
+    machine.run(&login, password).await.done();
+    let second = key_of();
+    let signed_out = machine.run(&["logout"], "").await;
+    assert!(signed_out.done().contains("Signed out") && signed_out.err.is_empty(), "{signed_out:?}");
+    for key in [first, second] {
+        let machine = Machine::new();
+        machine.run(&["login", &url, "--with-key"], &key).await.refused("the hub does not know this key");
+    }
+}
+
+#[tokio::test]
+async fn a_password_goes_through_no_proxy_that_could_read_it() {
+    let hub = Hub::start_with(HubOptions { tls: false, ..HubOptions::default() }).await;
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let machine = Machine::new();
+    let url = hub.url();
+    let env = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, address.as_str()));
+    let arguments = ["login", &url, "--email", OWNER_EMAIL, "--password-stdin"];
+    let login = machine.run_as(&arguments, hub.password(), &env);
+    tokio::select! {
+        ran = login => drop(ran.done()),
+        came = proxy.accept() => panic!("the proxy was asked: {came:?}"),
+    }
+}

@@ -139,12 +139,22 @@ impl TestHub {
         self.restarted_with(sealing(2))
     }
 
+    /// As [`TestHub::restarted`], with other identity providers in the settings.
+    #[must_use]
+    pub fn restarted_with_providers(&self, providers: Vec<crate::config::OidcProvider>) -> App {
+        self.assembled(Config { oidc: providers, ..self.hub.config.clone() }, self.hub.sealing.clone())
+    }
+
     fn restarted_with(&self, sealing: Sealing) -> App {
+        self.assembled(self.hub.config.clone(), sealing)
+    }
+
+    fn assembled(&self, config: Config, sealing: Sealing) -> App {
         let (db, history) = (self.database.main.clone(), self.database.history.clone());
         let keys = self.hub.keys.clone();
         let clock = self.clock.clone();
         assemble(
-            self.hub.config.clone(),
+            config,
             Parts {
                 db,
                 history,

@@ -10,6 +10,7 @@ use protocol::{UserId, WorkspaceId};
 use serde_json::json;
 
 use super::actor::{Actor, Principal};
+use super::installation::is_at_home;
 use super::node::{Node, Verb};
 use super::scope::{Place, Reach};
 use crate::audit::{self, Subject};
@@ -17,7 +18,6 @@ use crate::auth;
 use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::hub::{App, Hub};
-use crate::workspaces;
 
 /// Something that belongs to a workspace and can be named by an id in a path.
 pub trait Resource: Sized + Send + Sync + 'static {
@@ -220,8 +220,8 @@ impl<V: Verb> FromRequestParts<App> for Authorized<Installation, V> {
 
     async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
         let Authorized { actor, .. } = in_workspace::<V>(hub, auth::authenticate(hub, parts).await?).await?;
-        let home = workspaces::home(&mut hub.db.read().await?.conn()).await?;
-        if !hub.access.is_lax() && home != Some(actor.workspace_id) {
+        let is_at_home = is_at_home(&mut hub.db.read().await?.conn(), &actor).await?;
+        if !hub.access.is_lax() && !is_at_home {
             record(hub, &actor, V::NODE, Subject::new("hub", &"", "")).await?;
             return Err(Error::forbidden(V::NODE.as_str()));
         }

@@ -7,10 +7,12 @@
 
 mod actor;
 mod extract;
+mod installation;
 mod node;
 mod rights;
 mod role;
 mod scope;
+mod standing;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -19,10 +21,12 @@ pub use actor::{Actor, Principal, RequestOrigin};
 pub use extract::{
     Authorized, Installation, Resource, State, Visible, Workspace, authorize, in_workspace, refreshed, still,
 };
+pub use installation::{runs_hub, runs_hub_from_anywhere};
 pub use node::{Fresh, Look, Node, NodeSet, Verb, verbs};
 pub use rights::{Held, Rights};
 pub use role::Role;
 pub use scope::{Columns, Place, Reach, Scope};
+pub use standing::Standing;
 
 use protocol::{UserId, WorkspaceId};
 
@@ -48,4 +52,13 @@ pub const TABLES: &[Table] = &[
 /// When the database cannot be read.
 pub async fn rights_of(conn: &mut Conn<'_>, workspace: WorkspaceId, user: UserId) -> Result<Rights, DbError> {
     Ok(Rights::new(store::held(conn, workspace, user).await?))
+}
+
+/// Makes changes to who may do what in a workspace wait for each other: what one of them reads after this stays true
+/// until it is committed, so that two owners cannot remove each other at once.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn hold(conn: &mut Conn<'_>, workspace: WorkspaceId) -> Result<(), DbError> {
+    store::hold(conn, workspace).await
 }

@@ -105,7 +105,7 @@ nodes! {
     AuditRead = "audit.read",
     /// Remove personal data from records of the audit log.
     AuditRedact = "audit.redact",
-    /// Have the hub call URLs when something happens, and see what it told whom.
+    /// Have the hub call URLs when something happens (saying what and where needs audit.read too), and see whom it told.
     WebhooksManage = "webhooks.manage",
     /// Rename the workspace and change its rules.
     WorkspaceManage = "workspace.manage",

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::node::{Node, NodeSet};
 use super::scope::{Place, Reach, Scope};
+use crate::error::{Error, ErrorCode, Result};
 
 /// Nodes over a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -66,6 +68,20 @@ impl Rights {
     #[must_use]
     pub fn allow(&self, node: Node, place: Place) -> bool {
         self.at(place).contains(node)
+    }
+
+    /// The rule of giving: nobody gives or takes away what they do not hold there themselves.
+    ///
+    /// # Errors
+    /// 403 that names what is missing.
+    pub fn demand(&self, nodes: NodeSet, place: Place) -> Result<()> {
+        let missing = nodes.without(self.at(place));
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let names = missing.names();
+        let message = format!("you can only give or take what you hold there yourself; you lack {}", names.join(", "));
+        Err(Error::new(ErrorCode::Forbidden, message).with_details(json!({ "missing": names })))
     }
 
     /// What may be done somewhere, if only to one thing.

@@ -6,8 +6,16 @@ use super::node::NodeSet;
 use super::rights::Held;
 use super::role::Role;
 use super::scope::Scope;
+use super::standing::Standing;
 use crate::db::{Conn, DbError, JsonText};
+use crate::ids::ProjectId;
 use crate::sql;
+
+/// Makes changes to who may do what in a workspace wait for each other.
+pub(super) async fn hold(conn: &mut Conn<'_>, workspace: WorkspaceId) -> Result<(), DbError> {
+    conn.query(sql!("update workspaces set name = name where id = $1")).bind(workspace.to_string()).execute().await?;
+    Ok(())
+}
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -43,10 +51,56 @@ pub(super) async fn held(conn: &mut Conn<'_>, workspace: WorkspaceId, user: User
 impl Row {
     /// `None` when the row says something that this version does not know: nothing is granted then.
     fn held(self) -> Option<Held> {
-        let nodes = match (self.role, self.nodes) {
-            (Some(role), _) => Role::named(&role)?.nodes(),
-            (None, nodes) => NodeSet::known(&nodes?.0),
-        };
+        let nodes = nodes_of(self.role.as_deref(), self.nodes)?;
         Some(Held { nodes, scope: Scope::stored(self.project_id.as_deref(), self.server_id.as_deref())? })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct StandingRow {
+    kind: String,
+    id: String,
+    whose: String,
+    role: Option<String>,
+    nodes: Option<JsonText<Vec<String>>>,
+}
+
+/// What is granted over a project, invited to it, and lies in keys for it.
+pub(super) async fn standing_over(
+    conn: &mut Conn<'_>,
+    workspace: WorkspaceId,
+    project: ProjectId,
+) -> Result<Vec<Standing>, DbError> {
+    let rows: Vec<StandingRow> = conn
+        .query(sql!(
+            "select 'grant' as kind, g.id, g.user_id as whose, g.role, coalesce(r.nodes, g.nodes) as nodes
+             from grants g left join roles r on r.id = g.role_id where g.workspace_id = $1 and g.project_id = $2
+             union all
+             select 'invite', i.id, i.email, i.role, coalesce(r.nodes, i.nodes)
+             from invites i left join roles r on r.id = i.role_id where i.workspace_id = $1 and i.project_id = $2
+             union all
+             select 'api_key', k.id, k.name, null, k.nodes
+             from api_keys k where k.workspace_id = $1 and k.project_id = $2
+             order by 1, 2"
+        ))
+        .bind(workspace.to_string())
+        .bind(project.to_string())
+        .fetch_all()
+        .await?;
+    let standing = |StandingRow { kind, id, whose, role, nodes }| Standing {
+        kind,
+        id,
+        whose,
+        // What this version does not know gives nothing.
+        nodes: nodes_of(role.as_deref(), nodes).unwrap_or_default(),
+    };
+    Ok(rows.into_iter().map(standing).collect())
+}
+
+/// `None` when it is something that this version does not know.
+fn nodes_of(role: Option<&str>, nodes: Option<JsonText<Vec<String>>>) -> Option<NodeSet> {
+    match role {
+        Some(role) => Some(Role::named(role)?.nodes()),
+        None => Some(NodeSet::known(&nodes?.0)),
     }
 }

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use protocol::enroll::Token;
 use serde_json::json;
@@ -172,6 +174,7 @@ async fn make(hub: &Hub, actor: &Actor, new: NewKey) -> Result<KeyMade> {
     }
     let networks = new.networks()?;
     let mut unit = hub.begin().await?;
+    access::hold(&mut unit.conn(), actor.workspace_id).await?;
     let place = projects::place_of(&mut unit.conn(), actor.workspace_id, new.scope).await?;
     let place = place.ok_or_else(|| Error::invalid_field("scope", "names nothing of this workspace"))?;
     let actor = &access::refreshed(hub, &mut unit.conn(), actor).await?;
@@ -235,11 +238,43 @@ async fn rotate(hub: &Hub, key: Authorized<ApiKey, ApiKeysManage>) -> Result<Key
 
 async fn revoke(hub: &Hub, key: Authorized<ApiKey, ApiKeysManage>) -> Result<()> {
     let Authorized { actor, resource: key, .. } = key;
+    end(hub, &actor, key.id, subject(&key)).await
+}
+
+/// The key that a request came with.
+#[derive(Debug)]
+struct OwnKey {
+    actor: Actor,
+    id: ApiKeyId,
+}
+
+impl FromRequestParts<App> for OwnKey {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &App) -> Result<Self> {
+        let actor = auth::authenticate(hub, parts).await?;
+        match actor.principal {
+            Principal::ApiKey { id, .. } => Ok(Self { actor, id }),
+            _ => Err(Error::new(
+                ErrorCode::Forbidden,
+                "this ends the key that a request comes with, and this one came with none; name the key by its id",
+            )),
+        }
+    }
+}
+
+/// A key may end itself, whatever it holds: whoever has it and needs it no more leaves nothing behind.
+async fn revoke_own(hub: &Hub, OwnKey { actor, id }: OwnKey) -> Result<()> {
+    let subject = Subject::new("api_key", &id, actor.name());
+    end(hub, &actor, id, subject).await
+}
+
+async fn end(hub: &Hub, actor: &Actor, id: ApiKeyId, subject: Subject) -> Result<()> {
     let mut unit = hub.begin().await?;
-    if !store::delete(&mut unit.conn(), key.id).await? {
+    if !store::delete(&mut unit.conn(), id).await? {
         return Err(Error::not_found("API key"));
     }
-    unit.audit(&actor, "api_key.delete", subject(&key), Outcome::Ok, json!({})).await?;
+    unit.audit(actor, "api_key.delete", subject, Outcome::Ok, json!({})).await?;
     unit.commit().await?;
     hub.http.recheck_streams();
     Ok(())

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::OwnKey;
 use super::model::{ApiKey, KeyMade, KeyView, NewKey};
 use crate::access::verbs::{ApiKeysCreate, ApiKeysManage};
 use crate::access::{Authorized, Visible};
@@ -18,7 +19,11 @@ use crate::http::page::{Page, PageQuery};
 use crate::hub::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(delete)).routes(routes!(rotate))
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(delete_current))
+        .routes(routes!(delete))
+        .routes(routes!(rotate))
 }
 
 /// My API keys, newest first; with api-keys.manage everybody's
@@ -61,6 +66,18 @@ async fn rotate(State(hub): State<App>, key: Authorized<ApiKey, ApiKeysManage>) 
 )]
 async fn delete(State(hub): State<App>, key: Authorized<ApiKey, ApiKeysManage>) -> Result<StatusCode> {
     super::revoke(&hub, key).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Revoke the API key that this request comes with
+///
+/// It needs no permission: whoever has the key may end it.
+#[utoipa::path(
+    delete, path = "/v1/api-keys/current", operation_id = "api_keys_delete_current", tag = "api-keys",
+    responses((status = 204, description = "It opens nothing any more"))
+)]
+async fn delete_current(State(hub): State<App>, key: OwnKey) -> Result<StatusCode> {
+    super::revoke_own(&hub, key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -165,3 +165,26 @@ async fn what_is_no_key_opens_nothing() {
     let maker = with(&hub, &key(&owner, all).await);
     assert_eq!(maker.post("/v1/api-keys", reader()).await.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_key_ends_itself_and_no_other() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let viewer = hub.member(&owner, "ann@example.org", json!({ "role": "viewer" }), everywhere()).await;
+        let form = json!({ "name": "laptop", "permissions": ["servers.read"], "scope": everywhere() });
+        let (made, other) = (key(&viewer, form.clone()).await, key(&viewer, form).await);
+        let laptop = with(&hub, &made);
+        let by_id = |key: &Value| format!("/v1/api-keys/{}", key["id"].as_str().unwrap());
+        let rotated = laptop.post(&format!("{}/rotate", by_id(&made)), json!({})).await;
+        assert!(rotated.status.is_client_error(), "a stolen key makes no other: {}", rotated.text());
+        assert_eq!(laptop.delete(&by_id(&other)).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(laptop.delete("/v1/api-keys/current").await.status, StatusCode::NO_CONTENT);
+        assert_eq!(laptop.get("/v1/servers").await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(laptop.delete("/v1/api-keys/current").await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(viewer.delete("/v1/api-keys/current").await.status, StatusCode::FORBIDDEN, "a session is no key");
+        let left = viewer.get("/v1/api-keys").await.json();
+        assert_eq!((&left["data"][0]["id"], left["data"].as_array().unwrap().len()), (&other["id"], 1));
+        let record = owner.get("/v1/audit?action=api_key.delete").await.json()["data"][0].clone();
+        assert_eq!((&record["actor"]["id"], &record["subject"]["id"]), (&made["id"], &made["id"]), "{record}");
+    }
+}

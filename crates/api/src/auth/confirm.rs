@@ -16,6 +16,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorCode, Result};
 use crate::hub::Hub;
 
+/// What proving again whose a session is, is called in the audit log.
+const STEP_UP: &str = "auth.step_up";
 /// For so long after somebody proved who they are, nothing dangerous asks again.
 pub(super) const FRESH: Duration = Duration::from_secs(600);
 
@@ -56,6 +58,16 @@ pub(super) enum Second<'a> {
     Lasting(Given<'a>),
 }
 
+impl Second<'_> {
+    /// What is recorded when it was not right: only a step-up takes a factor where the account has one.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::IfOn(_) => STEP_UP,
+            Self::NotAsked | Self::Needed(_) | Self::Lasting(_) => "account.password",
+        }
+    }
+}
+
 /// Asks for the password of somebody who is signed in; guesses at it count as sign-ins. Whoever has none must have proved
 /// a moment ago that the session is theirs.
 ///
@@ -88,7 +100,7 @@ pub(super) async fn confirm(
         }
     };
     if !is_theirs {
-        record(hub, person, "wrong password").await?;
+        record(hub, person, second.action(), "wrong password").await?;
         return Err(Error::invalid_field(field, "is not your password"));
     }
     let (user, origin) = (&person.user, &person.actor.origin);
@@ -104,7 +116,7 @@ pub(super) async fn confirm(
     let factor = match checked {
         Ok(factor) => factor,
         Err(wrong) => {
-            record(hub, person, wrong.reason).await?;
+            record(hub, person, second.action(), wrong.reason).await?;
             return Err(wrong.into_field());
         }
     };
@@ -135,7 +147,7 @@ pub(super) async fn step_up(hub: &Hub, person: &Person, proof: Proof<'_>) -> Res
     let now = hub.now();
     let mut unit = hub.begin().await?;
     store::verify_session(&mut unit.conn(), person.session.id, now).await?;
-    unit.audit(&person.actor, "auth.step_up", own(person), Outcome::Ok, factor.details()).await?;
+    unit.audit(&person.actor, STEP_UP, own(person), Outcome::Ok, factor.details()).await?;
     unit.commit().await?;
     Ok(now.plus(FRESH))
 }
@@ -159,15 +171,15 @@ async fn confirm_passkey(hub: &Hub, person: &Person, answer: &PasskeyAnswer) -> 
     match passkeys::check(hub, purpose, answer).await? {
         Ok((_, passkey)) => Ok(Factor::Passkey(passkey)),
         Err(refused) => {
-            record(hub, person, refused.reason).await?;
+            record(hub, person, STEP_UP, refused.reason).await?;
             Err(factors::Wrong::passkey(refused.reason).into_field())
         }
     }
 }
 
-async fn record(hub: &Hub, person: &Person, reason: &'static str) -> Result<()> {
+async fn record(hub: &Hub, person: &Person, action: &'static str, reason: &'static str) -> Result<()> {
     let mut unit = hub.begin().await?;
     let details = json!({ "reason": reason });
-    unit.audit(&person.actor, "account.password", own(person), Outcome::Failed, details).await?;
+    unit.audit(&person.actor, action, own(person), Outcome::Failed, details).await?;
     unit.commit().await
 }

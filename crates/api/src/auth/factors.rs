@@ -154,6 +154,7 @@ pub(super) async fn enable(hub: &Hub, person: &Person, code: &OneTimeCode) -> Re
     let Some(Kind::App(digits)) = code.read() else { return Err(wrong("code")) };
     let Some(step) = secret.step_of(&digits, hub.now()) else { return Err(wrong("code")) };
     let mut unit = hub.begin().await?;
+    store::lock_user(&mut unit.conn(), user).await?;
     if !store::enable(&mut unit.conn(), user, row.sealed_secret, step, hub.now()).await? {
         return Err(Error::conflict("another request changed the one-time codes at this moment; look at them again"));
     }
@@ -169,6 +170,7 @@ pub(super) async fn enable(hub: &Hub, person: &Person, code: &OneTimeCode) -> Re
 pub(super) async fn disable(hub: &Hub, person: &Person, password: Option<&Password>, given: Given<'_>) -> Result<()> {
     let factor = confirm(hub, person, password, "password", Second::Needed(given)).await?;
     let mut unit = hub.begin().await?;
+    store::lock_user(&mut unit.conn(), person.user.id).await?;
     if !store::delete_totp(&mut unit.conn(), person.user.id).await? {
         return Err(not_on());
     }
@@ -191,13 +193,14 @@ pub(super) async fn renew_recovery_codes(
 ) -> Result<RecoveryCodesView> {
     confirm(hub, person, password, "password", Second::Lasting(given)).await?;
     let mut unit = hub.begin().await?;
+    store::lock_user(&mut unit.conn(), person.user.id).await?;
     let recovery_codes = renew(hub, &mut unit, person.user.id).await?;
     unit.audit(&person.actor, "totp.recovery_codes", own(person), Outcome::Ok, json!({})).await?;
     unit.commit().await?;
     Ok(RecoveryCodesView { recovery_codes })
 }
 
-/// Other recovery codes in the place of all that somebody has.
+/// Other recovery codes in the place of all that somebody has. The account must be locked: two at once would leave both.
 pub(super) async fn renew(hub: &Hub, unit: &mut Unit<'_>, user: UserId) -> Result<Vec<String>> {
     store::delete_recovery_codes(&mut unit.conn(), user).await?;
     let mut recovery_codes = Vec::with_capacity(RECOVERY_CODES);

@@ -72,6 +72,7 @@ pub async fn remove_passkeys(hub: &Hub, email: &Email) -> Result<(User, u64)> {
     store::delete_links(&mut unit.conn(), user.id).await?;
     if removed > 0 {
         record(&mut unit, &user, "passkey.remove", json!({ "by": "command line", "removed": removed })).await?;
+        notify(hub, &mut unit, &user, &Notice::PasskeysRemoved { count: removed, how: BY_HAND }).await?;
     }
     unit.commit().await?;
     Ok((user, removed))

@@ -1,9 +1,10 @@
-//! Forgets sessions that have ended, and attempts that are long past.
+//! Forgets sessions that have ended and attempts that are long past, and follows what the settings say of identity
+//! providers.
 
 use std::time::Duration;
 
 use super::session::IDLE;
-use super::{attempts, store};
+use super::{attempts, oidc, store};
 use crate::background::{self, Wake};
 use crate::error::Result;
 use crate::hub::{App, Hub};
@@ -38,5 +39,6 @@ pub async fn sweep(hub: &Hub) -> Result<u64> {
         store::set_both_factors(&mut unit.conn(), provider.issuer.clone(), provider.both_factors).await?;
     }
     unit.commit().await?;
+    oidc::take_what_is_given_no_more(hub).await?;
     Ok(deleted)
 }

@@ -82,7 +82,8 @@ fn purpose(user: UserId) -> String {
 }
 
 /// Percent-encodes what is not plain in a URL (RFC 3986, section 2.3).
-fn escaped(text: &str) -> String {
+/// As a part of a URL that means nothing but itself (RFC 3986).
+pub(super) fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

@@ -280,7 +280,7 @@ struct LastAttempt {
 pub(super) struct DetailView {
     #[serde(flatten)]
     delivery: DeliveryView,
-    /// What was sent; null for mail.
+    /// What was sent; null for mail, and for whoever does not hold `audit.read`.
     #[schema(value_type = Option<Object>, required)]
     payload: Option<Box<RawValue>>,
     /// Oldest first, at most 12.
@@ -326,5 +326,10 @@ impl DetailView {
             Channel::Mail => None,
         };
         Self { delivery: DeliveryView::from(row), payload, attempts_made }
+    }
+
+    /// For whoever may not read what was told.
+    pub(super) fn without_payload(self) -> Self {
+        Self { payload: None, ..self }
     }
 }

@@ -73,6 +73,27 @@ pub enum Notice<'a> {
         /// Its name.
         passkey: &'a str,
     },
+    /// All passkeys of the account are gone.
+    PasskeysRemoved {
+        /// How many.
+        count: u64,
+        /// By which way.
+        how: &'a str,
+    },
+    /// Somebody whom an identity provider knows signs in to the account.
+    IdentityLinked {
+        /// What the provider is called.
+        provider: &'a str,
+        /// Who they are there.
+        identity: &'a str,
+    },
+    /// Somebody whom an identity provider knows does not any more.
+    IdentityUnlinked {
+        /// What the provider is called.
+        provider: &'a str,
+        /// Who they are there.
+        identity: &'a str,
+    },
     /// Somebody signed in from where nobody did before.
     NewSignIn {
         /// Where from.
@@ -125,6 +146,9 @@ impl<'a> Notice<'a> {
             Self::RecoveryCodeUsed { .. } => file!("recovery_code_used"),
             Self::PasskeyAdded { .. } => file!("passkey_added"),
             Self::PasskeyRemoved { .. } => file!("passkey_removed"),
+            Self::PasskeysRemoved { .. } => file!("passkeys_removed"),
+            Self::IdentityLinked { .. } => file!("identity_linked"),
+            Self::IdentityUnlinked { .. } => file!("identity_unlinked"),
             Self::NewSignIn { .. } => file!("new_sign_in"),
             Self::ApiKeyMade { .. } => file!("api_key_made"),
             Self::WebhookDisabled { .. } => file!("webhook_disabled"),
@@ -160,6 +184,10 @@ impl<'a> Notice<'a> {
                 vec![("left", left.to_string()), text("advice", advice)]
             }
             Self::PasskeyAdded { passkey } | Self::PasskeyRemoved { passkey } => vec![text("passkey", passkey)],
+            Self::PasskeysRemoved { count, how } => vec![("count", count.to_string()), text("how", how)],
+            Self::IdentityLinked { provider, identity } | Self::IdentityUnlinked { provider, identity } => {
+                vec![text("provider", provider), text("identity", identity)]
+            }
             Self::NewSignIn { ip, agent } => {
                 vec![text("ip", ip), text("agent", if agent.is_empty() { "an unknown program" } else { agent })]
             }

@@ -13,10 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 pub use model::Project;
 
 use crate::access::verbs::{ProjectsManage, ProjectsRead};
-use crate::access::{Authorized, Place, Scope, Visible, Workspace};
-use crate::audit::{Outcome, Subject};
+use crate::access::{self, Actor, Authorized, Fresh, Node, Place, Scope, Standing, Visible, Workspace};
+use crate::audit::{self, Outcome, Subject};
 use crate::db::{Conn, DbError};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::http::etag::{self, IfMatch};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::{App, Hub, Unit};
@@ -25,6 +25,8 @@ use model::{ProjectName, ProjectView};
 
 /// Projects of one workspace.
 const MAX: i64 = 1_000;
+/// Grants, invitations and keys that the record of a project's end lists.
+const MAX_SHOWN: usize = 200;
 
 /// The routes of this slice.
 pub fn routes() -> OpenApiRouter<App> {
@@ -65,6 +67,7 @@ async fn create(hub: &Hub, workspace: Authorized<Workspace, ProjectsManage>, nam
     let project =
         Project { id: hub.ids.project(), workspace_id: workspace.id, name, created_at: hub.now(), version: 1 };
     let mut unit = hub.begin().await?;
+    access::hold(&mut unit.conn(), workspace.id).await?;
     if store::count(&mut unit.conn(), workspace.id).await? >= MAX {
         return Err(Error::conflict(format!("a workspace has {MAX} projects at most; remove one first")));
     }
@@ -95,14 +98,39 @@ async fn rename(
     Ok(after)
 }
 
-/// Its servers stay, in no project; grants over it go with it.
-async fn remove(hub: &Hub, project: Authorized<Project, ProjectsManage>) -> Result<()> {
+/// Its servers stay, in no project; what was granted over it, invitations and keys go with it, and install tokens for it
+/// that nobody used.
+async fn remove(hub: &Hub, project: Authorized<Project, Fresh<ProjectsManage>>) -> Result<()> {
     let Authorized { actor, resource: project, .. } = project;
+    let removed = end(hub, &actor, &project).await;
+    audit::noting_refusal(hub, &actor, subject(&project), removed).await
+}
+
+async fn end(hub: &Hub, actor: &Actor, project: &Project) -> Result<()> {
     let mut unit = hub.begin().await?;
+    access::hold(&mut unit.conn(), project.workspace_id).await?;
+    let servers = store::servers(&mut unit.conn(), project.id).await?;
+    if servers > 0 && !actor.may(Node::ProjectsManage) {
+        let node = Node::ProjectsManage.as_str();
+        let message = format!(
+            "the project has {servers} servers, which only somebody with {node} over the whole workspace takes out of \
+             it; move them to another project first"
+        );
+        return Err(Error::new(ErrorCode::Forbidden, message));
+    }
+    let standing = Standing::over(&mut unit.conn(), project.workspace_id, project.id).await?;
+    actor.rights.demand(Standing::nodes(&standing), Place { project_id: Some(project.id), server_id: None })?;
+    // They would go on, for servers in no project.
+    let install_tokens = store::delete_install_tokens(&mut unit.conn(), project.id).await?;
     if !store::delete(&mut unit.conn(), project.id).await? {
         return Err(Error::not_found("project"));
     }
-    unit.audit(&actor, "project.delete", subject(&project), Outcome::Ok, json!({})).await?;
+    let shown = standing.get(..MAX_SHOWN).unwrap_or(&standing);
+    let details = json!({
+        "servers": servers, "ended": Standing::shown(shown), "ended_in_all": standing.len(),
+        "install_tokens": install_tokens,
+    });
+    unit.audit(actor, "project.delete", subject(project), Outcome::Ok, details).await?;
     unit.commit().await?;
     hub.http.recheck_streams();
     Ok(())

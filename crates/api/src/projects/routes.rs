@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::model::{Project, ProjectName, ProjectView};
 use crate::access::verbs::{ProjectsManage, ProjectsRead};
-use crate::access::{Authorized, Visible, Workspace};
+use crate::access::{Authorized, Fresh, Visible, Workspace};
 use crate::error::Result;
 use crate::http::etag::{IfMatch, of_version};
 use crate::http::extract::{Json, Query};
@@ -85,13 +85,15 @@ async fn update(
 
 /// Remove a project
 ///
-/// Its servers stay, in no project. What was granted over the project is not granted any more.
+/// Its servers stay, in no project; while it has some this needs `projects.manage` over the whole workspace. Grants over
+/// the project, invitations to it and API keys for it end, and with them the install tokens that nobody used; whoever
+/// removes it must hold there what they give.
 #[utoipa::path(
     delete, path = "/v1/projects/{id}", operation_id = "projects_delete", tag = "projects",
     params(("id" = uuid::Uuid, Path, description = "The project")),
     responses((status = 204, description = "Removed"))
 )]
-async fn delete(State(hub): State<App>, project: Authorized<Project, ProjectsManage>) -> Result<StatusCode> {
+async fn delete(State(hub): State<App>, project: Authorized<Project, Fresh<ProjectsManage>>) -> Result<StatusCode> {
     super::remove(&hub, project).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -81,6 +81,21 @@ pub(super) async fn delete(conn: &mut Conn<'_>, id: ProjectId) -> Result<bool, D
     Ok(deleted == 1)
 }
 
+/// How many servers are in it.
+pub(super) async fn servers(conn: &mut Conn<'_>, id: ProjectId) -> Result<i64, DbError> {
+    let (count,) =
+        conn.query(sql!("select count(*) from servers where project_id = $1")).bind(id.to_string()).fetch_one().await?;
+    Ok(count)
+}
+
+/// Ends the install tokens for servers of it that nobody used; how many.
+pub(super) async fn delete_install_tokens(conn: &mut Conn<'_>, id: ProjectId) -> Result<u64, DbError> {
+    conn.query(sql!("delete from install_tokens where project_id = $1 and used_at is null"))
+        .bind(id.to_string())
+        .execute()
+        .await
+}
+
 #[derive(sqlx::FromRow)]
 struct ServerRow {
     project_id: Option<String>,

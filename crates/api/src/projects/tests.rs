@@ -96,3 +96,112 @@ async fn a_token_of_a_project_makes_servers_of_that_project() {
     let server = operator.get(&format!("/v1/servers/{}", registered.json()["server_id"].as_str().unwrap())).await;
     assert_eq!(server.json()["project_id"], json!(mine), "{}", server.text());
 }
+
+async fn grant(by: &Client, to: &Client, granted: &[(Value, Value)]) {
+    let id = to.get("/v1/auth/session").await.json()["user"]["id"].as_str().unwrap().to_owned();
+    let grants =
+        granted.iter().map(|(granted, scope)| json!({ "granted": granted, "scope": scope })).collect::<Vec<_>>();
+    by.step_up().await;
+    let put = by.put(&format!("/v1/team/members/{id}/grants"), json!({ "grants": grants })).await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.text());
+}
+
+fn mover() -> (Value, Value) {
+    let nodes = ["servers.read", "servers.manage", "projects.read", "projects.manage"];
+    (json!({ "permissions": nodes }), json!({ "type": "workspace" }))
+}
+
+#[tokio::test]
+async fn a_move_gives_and_takes_nothing_that_the_mover_does_not_hold() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let (lab, production) = (project(&owner, "Lab").await, project(&owner, "Production").await);
+        let server = add_server(&hub.hub, workspace_of(&owner).await, "web").await.server_id;
+        let path = format!("/v1/servers/{server}");
+        owner.patch(&path, json!({ "project_id": production })).await;
+        let (granted, everywhere) = mover();
+        let ann = hub.member(&owner, "ann@example.org", granted, everywhere).await;
+        let bob = hub.member(&owner, "bob@example.org", json!({ "role": "viewer" }), scope("project", &lab)).await;
+        let operator_of = |id: &str| (json!({ "role": "operator" }), scope("project", id));
+        let refused = async |why: &str, to: Value| {
+            let refused = ann.patch(&path, json!({ "project_id": to })).await;
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{why}: {}", refused.text());
+            let missing = refused.json()["error"]["details"]["missing"].clone();
+            assert!(missing.as_array().unwrap().contains(&json!("servers.exec")), "{why}: {missing}");
+            assert_eq!(owner.get(&path).await.json()["project_id"], json!(production), "{why}");
+        };
+
+        grant(&owner, &ann, &[mover(), operator_of(&lab)]).await;
+        refused("they would run commands on it themselves", json!(lab)).await;
+        grant(&owner, &ann, &[mover()]).await;
+        grant(&owner, &bob, &[operator_of(&lab)]).await;
+        refused("somebody else would", json!(lab)).await;
+        grant(&owner, &bob, &[operator_of(&production)]).await;
+        refused("somebody could no longer", Value::Null).await;
+        grant(&owner, &bob, &[(json!({ "role": "customer" }), scope("project", &production))]).await;
+        let key = json!({ "name": "ci", "permissions": ["servers.exec"], "scope": scope("project", &lab) });
+        let key = owner.post("/v1/api-keys", key).await;
+        assert_eq!(key.status, StatusCode::CREATED, "{}", key.text());
+        refused("a key would", json!(lab)).await;
+        let key = format!("/v1/api-keys/{}", key.json()["id"].as_str().unwrap());
+        assert_eq!(owner.delete(&key).await.status, StatusCode::NO_CONTENT);
+        let form = json!({
+            "email": "new@example.org", "granted": { "role": "operator" }, "scope": scope("project", &lab),
+        });
+        let invite = owner.post("/v1/team/invites", form).await.json();
+        refused("somebody who is invited would", json!(lab)).await;
+        owner.delete(&format!("/v1/team/invites/{}", invite["id"].as_str().unwrap())).await;
+        let denied = owner.get("/v1/audit?action=access.deny").await.json();
+        assert_eq!(denied["data"].as_array().unwrap().len(), 5, "{denied}");
+
+        // What they hold on the server where it lies is theirs to give.
+        let only_events = (json!({ "permissions": ["events.read"] }), scope("project", &production));
+        grant(&owner, &bob, &[only_events]).await;
+        grant(&owner, &ann, &[mover(), (json!({ "role": "viewer" }), scope("project", &production))]).await;
+        let moved = ann.patch(&path, json!({ "project_id": lab })).await;
+        assert_eq!(moved.status, StatusCode::OK, "{}", moved.text());
+    }
+}
+
+#[tokio::test]
+async fn a_project_is_removed_by_who_holds_what_goes_with_it() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let lab = project(&owner, "Lab").await;
+        let server = add_server(&hub.hub, workspace_of(&owner).await, "web").await.server_id;
+        let path = format!("/v1/servers/{server}");
+        owner.patch(&path, json!({ "project_id": lab })).await;
+        let managers = json!({ "permissions": ["projects.read", "projects.manage"] });
+        let ann = hub.member(&owner, "ann@example.org", managers, scope("project", &lab)).await;
+        let bob = hub.member(&owner, "bob@example.org", json!({ "role": "operator" }), scope("project", &lab)).await;
+        bob.step_up().await;
+        let key = json!({ "name": "ci", "permissions": ["servers.exec"], "scope": scope("project", &lab) });
+        assert_eq!(bob.post("/v1/api-keys", key).await.status, StatusCode::CREATED);
+        let token = bob.post("/v1/servers/install-tokens", json!({ "project_id": lab })).await.json();
+        let path_of_project = format!("/v1/projects/{lab}");
+        ann.step_up().await;
+        let refused = ann.delete(&path_of_project).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "it would take the server out of it: {}", refused.text());
+        assert!(refused.text().contains("1 servers"), "{}", refused.text());
+        owner.patch(&path, json!({ "project_id": null })).await;
+        let refused = ann.delete(&path_of_project).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "it would take Bob's rights: {}", refused.text());
+        assert!(refused.text().contains("servers.exec"), "{}", refused.text());
+        assert_eq!(bob.get(&path_of_project).await.status, StatusCode::OK, "what was refused changed nothing");
+
+        hub.clock.advance(std::time::Duration::from_mins(11));
+        assert_eq!(owner.delete(&path_of_project).await.code(), "step_up_required");
+        owner.step_up().await;
+        assert_eq!(owner.delete(&path_of_project).await.status, StatusCode::NO_CONTENT);
+        let record = owner.get("/v1/audit?action=project.delete").await.json()["data"][0]["details"].clone();
+        let kinds = record["ended"].as_array().unwrap().iter().map(|one| one["type"].clone()).collect::<Vec<_>>();
+        assert_eq!(kinds, ["api_key", "grant", "grant"], "{record}");
+        assert_eq!((&record["install_tokens"], &record["ended_in_all"]), (&json!(1), &json!(3)));
+        let body = json!({
+            "token": token["token"], "nonce": "00".repeat(32), "hostname": "web", "os": "linux", "arch": "x86_64",
+            "machine_id_hash": "11".repeat(32), "agent_version": "0.1.0",
+        });
+        let late = hub.anonymous().post("/v1/agent/register", body).await;
+        assert!(late.status.is_client_error(), "its tokens make no servers outside of it: {}", late.text());
+    }
+}

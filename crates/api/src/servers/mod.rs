@@ -41,7 +41,7 @@ pub use task::{start, sweep};
 pub use view::{ServerDetail, ServerView};
 
 use crate::access::verbs::{ServersManage, ServersRead};
-use crate::access::{Actor, Authorized, Fresh, Node, Place, Scope};
+use crate::access::{self, Actor, Authorized, Fresh, Node, NodeSet, Place, Scope, Standing};
 use crate::audit::{self, Outcome, Subject};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -125,7 +125,8 @@ pub struct Patch {
 /// Changes name, labels or project.
 ///
 /// # Errors
-/// 412 when somebody else changed it since it was read; 403 when the actor may not manage both projects.
+/// 412 when somebody else changed it since it was read; 403 when the actor may not manage both projects, or would give
+/// or take by the move what they do not hold.
 pub async fn update(
     hub: &Hub,
     server: Authorized<Server, ServersManage>,
@@ -169,17 +170,24 @@ async fn change(hub: &Hub, actor: &Actor, server: &Server, patch: Patch, if_matc
     Ok(after)
 }
 
-/// A move takes a server out of the hands of some people and puts it into those of others: whoever moves it must be
-/// allowed to manage where it goes and where it comes from.
+/// A move takes a server out of the hands of some people and puts it into those of others, the mover's own perhaps:
+/// whoever moves it must be allowed to manage where it goes and where it comes from, and must hold on the server, as it
+/// lies before, everything that is granted over either project.
 async fn check_move(unit: &mut Unit<'_>, actor: &Actor, server: &Server, to: Option<ProjectId>) -> Result<()> {
     let target = to.map_or(Scope::Workspace, Scope::Project);
     let target = projects::place_of(&mut unit.conn(), server.workspace_id, target).await?;
     let target = target.ok_or_else(|| Error::invalid_field("project_id", "names no project of this workspace"))?;
     let source = Place { server_id: None, ..server.place() };
-    if actor.rights.allow(Node::ProjectsManage, source) && actor.rights.allow(Node::ProjectsManage, target) {
-        return Ok(());
+    if !actor.rights.allow(Node::ProjectsManage, source) || !actor.rights.allow(Node::ProjectsManage, target) {
+        return Err(Error::forbidden(Node::ProjectsManage.as_str()));
     }
-    Err(Error::forbidden(Node::ProjectsManage.as_str()))
+    access::hold(&mut unit.conn(), server.workspace_id).await?;
+    let mut nodes = NodeSet::default();
+    for project in [source.project_id, to].into_iter().flatten() {
+        let standing = Standing::over(&mut unit.conn(), server.workspace_id, project).await?;
+        nodes = nodes.and(Standing::nodes(&standing));
+    }
+    actor.rights.demand(nodes, server.place())
 }
 
 /// Revokes the agent token and closes the connection. Revoking twice changes nothing.

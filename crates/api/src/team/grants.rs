@@ -1,13 +1,12 @@
 //! The two rules of granting.
 
 use protocol::{UserId, WorkspaceId};
-use serde_json::json;
 
 use super::model::{Grant, Granted, Wanted};
 use super::store;
 use crate::access::{Actor, NodeSet, Place, Rights, Role, Scope};
 use crate::db::Conn;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::projects;
 
@@ -83,13 +82,7 @@ pub(super) async fn demand_held(conn: &mut Conn<'_>, actor: &Actor, granted: Gra
 /// # Errors
 /// As [`demand_held`].
 pub(super) fn demand(rights: &Rights, nodes: NodeSet, place: Place) -> Result<()> {
-    let missing = nodes.without(rights.at(place));
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let names = missing.names();
-    let message = format!("you can only give or take what you hold there yourself; you lack {}", names.join(", "));
-    Err(Error::new(ErrorCode::Forbidden, message).with_details(json!({ "missing": names })))
+    rights.demand(nodes, place)
 }
 
 /// The other rule: a workspace has an owner. To be called after the change, in its transaction, with the workspace held.

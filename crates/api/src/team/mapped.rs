@@ -6,9 +6,10 @@ use protocol::{UserId, WorkspaceId};
 use serde_json::json;
 
 use super::model::{Grant, Granted};
-use super::{grants, store};
-use crate::access::{Actor, RequestOrigin, Role, Scope};
+use super::{grants, members, store};
+use crate::access::{Actor, Principal, RequestOrigin, Rights, Role, Scope};
 use crate::audit::{Outcome, Subject};
+use crate::db::{Conn, DbError};
 use crate::error::{ErrorCode, Result};
 use crate::hub::{Hub, Unit};
 use crate::plans::{self, Quota};
@@ -22,6 +23,22 @@ pub struct Mapped {
     pub role: Role,
 }
 
+/// Who holds what from which source beside people: the person and the source.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn mapped_people(conn: &mut Conn<'_>) -> Result<Vec<(UserId, String)>, DbError> {
+    store::mapped_people(conn).await
+}
+
+/// The sources beside people that somebody holds anything from.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn sources_of(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<String>, DbError> {
+    store::sources_of(conn, user).await
+}
+
 /// Has somebody hold exactly this from one source; what people or other sources gave is left alone. Whether that
 /// changed anything. A membership that came of it ends with its last grant.
 ///
@@ -30,20 +47,26 @@ pub struct Mapped {
 pub async fn set_mapped(
     hub: &Hub,
     unit: &mut Unit<'_>,
-    origin: &RequestOrigin,
+    (by, origin): (&Principal, &RequestOrigin),
     (user, name): (UserId, &str),
     source: &str,
     wanted: Vec<Mapped>,
 ) -> Result<bool> {
-    let held = store::mapped(&mut unit.conn(), user, source.to_owned()).await?;
+    let before = store::mapped(&mut unit.conn(), user, source.to_owned()).await?;
     let places: BTreeSet<WorkspaceId> =
-        held.iter().map(|held| held.workspace_id).chain(wanted.iter().map(|wanted| wanted.workspace)).collect();
+        before.iter().map(|held| held.workspace_id).chain(wanted.iter().map(|wanted| wanted.workspace)).collect();
     let mut changed = false;
     for workspace in places {
         store::hold(&mut unit.conn(), workspace).await?;
-        let mut roles: Vec<Role> =
-            wanted.iter().filter(|wanted| wanted.workspace == workspace).map(|wanted| wanted.role).collect();
-        roles.dedup();
+        // Of two sign-ins at once the second sees what the first gave.
+        let held = store::mapped(&mut unit.conn(), user, source.to_owned()).await?;
+        let mut roles = Vec::<Role>::new();
+        for wanted in wanted.iter().filter(|wanted| wanted.workspace == workspace) {
+            // Two groups may give the same.
+            if !roles.contains(&wanted.role) {
+                roles.push(wanted.role);
+            }
+        }
         let (mut granted, mut taken) = (Vec::new(), Vec::new());
         for held in held.iter().filter(|held| held.workspace_id == workspace) {
             match roles.iter().position(|role| role.as_str() == held.role) {
@@ -69,13 +92,14 @@ pub async fn set_mapped(
         }
         changed = true;
         let is_over = grants::of(&mut unit.conn(), workspace, user).await?.is_empty();
-        let actor = Actor::anonymous(workspace, origin.clone());
+        let rights = Rights::none();
+        let actor = Actor { principal: by.clone(), workspace_id: workspace, rights, origin: origin.clone() };
         let details = json!({ "source": source, "granted": granted, "taken": taken, "membership_ended": is_over });
         let subject = Subject::new("user", &user, name);
-        unit.audit(&actor, "member.map", subject, Outcome::Ok, details).await?;
         if is_over {
-            store::delete_member(&mut unit.conn(), workspace, user).await?;
+            members::leave(hub, unit, workspace, user).await?;
         }
+        unit.audit(&actor, "member.map", subject, Outcome::Ok, details).await?;
     }
     Ok(changed)
 }

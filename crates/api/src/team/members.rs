@@ -13,6 +13,7 @@ use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::{Hub, Unit};
+use crate::webhooks;
 
 pub(super) async fn list(
     hub: &Hub,
@@ -90,7 +91,7 @@ async fn end_membership(hub: &Hub, actor: &Actor, member: &Member) -> Result<()>
             grants::demand_held(&mut unit.conn(), actor, grant.granted, grant.scope).await?;
         }
     }
-    if !store::delete_member(&mut unit.conn(), member.workspace_id, member.user_id).await? {
+    if !leave(hub, &mut unit, member.workspace_id, member.user_id).await? {
         return Err(Error::not_found("member"));
     }
     grants::demand_owner(&mut unit.conn(), member.workspace_id).await?;
@@ -99,6 +100,12 @@ async fn end_membership(hub: &Hub, actor: &Actor, member: &Member) -> Result<()>
     unit.commit().await?;
     hub.http.recheck_streams();
     Ok(())
+}
+
+/// Takes somebody out of a workspace, with everything that they made and that would go on for them. Whether they were in it.
+pub(super) async fn leave(hub: &Hub, unit: &mut Unit<'_>, workspace: WorkspaceId, user: UserId) -> Result<bool> {
+    webhooks::maker_left(hub, unit, workspace, user).await?;
+    Ok(store::delete_member(&mut unit.conn(), workspace, user).await?)
 }
 
 /// Hands the workspace to another member: they become its owner, and the one who did it an admin.

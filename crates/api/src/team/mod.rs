@@ -18,7 +18,7 @@ mod tests;
 use protocol::{UserId, WorkspaceId};
 use utoipa_axum::router::OpenApiRouter;
 
-pub use mapped::{Mapped, set_mapped};
+pub use mapped::{Mapped, mapped_people, set_mapped, sources_of};
 pub use task::{start, sweep};
 
 use crate::access::{Role, Scope};

@@ -41,6 +41,7 @@ pub(super) async fn create(
     audit::noting_refusal(hub, &actor, Subject::new("role", &"", name.as_str()), held).await?;
     let role = CustomRole::new(hub.ids.role(), workspace.id, name, hub.now()).with_nodes(nodes);
     let mut unit = hub.begin().await?;
+    store::hold(&mut unit.conn(), workspace.id).await?;
     if store::count_roles(&mut unit.conn(), workspace.id).await? >= MAX {
         return Err(Error::conflict(format!("a workspace has {MAX} roles at most; remove one first")));
     }

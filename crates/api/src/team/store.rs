@@ -4,18 +4,13 @@ use protocol::{UserId, WorkspaceId};
 
 use super::model::{CustomRole, Grant, GrantColumns, Granted, Invite, Member};
 use crate::access::Scope;
+pub(super) use crate::access::hold;
 use crate::auth::Email;
 use crate::clock::Timestamp;
 use crate::db::{Conn, DbError, JsonText};
 use crate::ids::{GrantId, InviteId, RoleId};
 use crate::secret::TokenDigest;
 use crate::sql;
-
-/// Makes changes to the workspace's people wait for each other, so that two owners cannot remove each other at once.
-pub(super) async fn hold(conn: &mut Conn<'_>, workspace: WorkspaceId) -> Result<(), DbError> {
-    conn.query(sql!("update workspaces set name = name where id = $1")).bind(workspace.to_string()).execute().await?;
-    Ok(())
-}
 
 pub(super) async fn insert_member(
     conn: &mut Conn<'_>,
@@ -194,6 +189,33 @@ pub(super) async fn mapped(conn: &mut Conn<'_>, user: UserId, source: String) ->
     .bind(source)
     .fetch_all()
     .await
+}
+
+#[derive(sqlx::FromRow)]
+struct SourceRow {
+    #[sqlx(try_from = "String")]
+    user_id: UserId,
+    source: String,
+}
+
+/// Everybody who holds something from a source beside people, once for each source.
+pub(super) async fn mapped_people(conn: &mut Conn<'_>) -> Result<Vec<(UserId, String)>, DbError> {
+    let rows: Vec<SourceRow> = conn
+        .query(sql!("select distinct user_id, source from grants where source is not null order by user_id, source"))
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id, row.source)).collect())
+}
+
+pub(super) async fn sources_of(conn: &mut Conn<'_>, user: UserId) -> Result<Vec<String>, DbError> {
+    let rows: Vec<SourceRow> = conn
+        .query(sql!(
+            "select distinct user_id, source from grants where user_id = $1 and source is not null order by source"
+        ))
+        .bind(user.to_string())
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(|row| row.source).collect())
 }
 
 pub(super) async fn mark_grant(conn: &mut Conn<'_>, id: GrantId, source: String) -> Result<(), DbError> {

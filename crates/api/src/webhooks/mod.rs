@@ -1,6 +1,7 @@
 //! Webhooks that the hub calls: what the audit log records of a workspace is told to the URLs that its people name,
 //! signed as the Standard Webhooks specification says. Delivery is the outbox's business.
 
+mod end;
 mod model;
 mod routes;
 mod send;
@@ -13,31 +14,27 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use end::{maker_left, note};
 pub use send::send;
 
 use crate::access::verbs::WebhooksManage;
-use crate::access::{self, Actor, Authorized, Look, Node, Place, Principal, Workspace};
+use crate::access::{self, Actor, Authorized, Look, Node, Workspace};
 use crate::audit::{self, Outcome, Subject};
-use crate::auth;
 use crate::db::{Conn, JsonText};
-use crate::deliveries::{self, Channel, DeliveryView, NewDelivery, Payload, Verdict};
+use crate::deliveries::{self, Channel, DeliveryView, NewDelivery, Payload};
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::etag::{self, IfMatch};
 use crate::http::page::{Page, PageQuery, cut};
 use crate::hub::{App, Hub, Unit};
 use crate::ids::WebhookId;
-use crate::mail::{self, Notice};
 use crate::outbound::Target;
 use crate::secret::Secret;
-use crate::workspaces;
 use model::{Events, NewWebhook, Patch, SigningSecret, Webhook, WebhookMade, WebhookView, reach};
 
 /// Webhooks of one workspace.
 const MAX: i64 = 20;
 /// After a rotation both secrets sign for so long.
 const OLD_SECRET: Duration = Duration::from_hours(24);
-/// After nothing but failures for so long a webhook is not called any more.
-const FAILING: Duration = Duration::from_hours(3 * 24);
 /// What somebody sends to see whether it arrives.
 const TEST_EVENT: &str = "webhook.test";
 
@@ -96,44 +93,6 @@ fn event(hub: &Hub, actor: &Actor, action: &str, subject: &Subject, (outcome, de
     json!({ "type": action, "timestamp": hub.now(), "data": data }).to_string()
 }
 
-/// Remembers how a webhook fares, and gives it up after days of nothing but failures.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn note(hub: &Hub, unit: &mut Unit<'_>, id: WebhookId, verdict: Verdict, status: Option<u16>) -> Result<()> {
-    let Some(webhook) = store::by_id(&mut unit.conn(), id).await? else { return Ok(()) };
-    let now = hub.now();
-    match (verdict, webhook.failing_since) {
-        (Verdict::Done, None) => Ok(()),
-        (Verdict::Done, Some(_)) => Ok(store::set_failing(&mut unit.conn(), id, None).await?),
-        (Verdict::Never, _) if status == Some(410) => {
-            disable(hub, unit, &webhook, "the receiver answered 410 Gone: it wants no more events").await
-        }
-        (_, None) => Ok(store::set_failing(&mut unit.conn(), id, Some(now)).await?),
-        (_, Some(since)) if now.since(since) >= FAILING => {
-            disable(hub, unit, &webhook, "nothing was delivered for three days").await
-        }
-        (_, Some(_)) => Ok(()),
-    }
-}
-
-async fn disable(hub: &Hub, unit: &mut Unit<'_>, webhook: &Webhook, reason: &'static str) -> Result<()> {
-    if !store::disable(&mut unit.conn(), webhook.id, reason.to_owned()).await? {
-        return Ok(());
-    }
-    let given_up = deliveries::end_waiting(hub, &mut unit.conn(), webhook.id).await?;
-    tracing::warn!(webhook.id = %webhook.id, given_up, reason, "a webhook was disabled");
-    let details = json!({ "reason": reason, "deliveries_given_up": given_up });
-    let system = Actor::system(webhook.workspace_id);
-    unit.audit(&system, "webhook.disable", subject(webhook), Outcome::Ok, details).await?;
-    if let Some(maker) = auth::person(&mut unit.conn(), webhook.created_by).await? {
-        let workspace = workspaces::name(&mut unit.conn(), webhook.workspace_id).await?;
-        let notice = Notice::WebhookDisabled { webhook: webhook.name.as_str(), workspace: workspace.as_str(), reason };
-        mail::notify(hub, unit, &mail::Recipient::of(&maker), &notice).await?;
-    }
-    Ok(())
-}
-
 async fn list(
     hub: &Hub,
     workspace: Authorized<Workspace, Look<WebhooksManage>>,
@@ -165,6 +124,7 @@ async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewWebhook) -
     let Some(created_by) = actor.user_id() else {
         return Err(Error::conflict("only a person can make a webhook"));
     };
+    demand_audit(actor)?;
     if new.allow_private {
         demand_hub(hub, actor).await?;
     }
@@ -190,6 +150,7 @@ async fn make(hub: &Hub, actor: &Actor, workspace: Workspace, new: NewWebhook) -
         version: 1,
     };
     let mut unit = hub.begin().await?;
+    access::hold(&mut unit.conn(), workspace.id).await?;
     if store::count(&mut unit.conn(), workspace.id).await? >= MAX {
         return Err(Error::conflict(format!("a workspace has {MAX} webhooks at most; remove one first")));
     }
@@ -216,8 +177,8 @@ async fn update(
 }
 
 async fn change(hub: &Hub, actor: &Actor, id: WebhookId, patch: Patch, if_match: IfMatch) -> Result<WebhookView> {
-    let runs_hub = may_run_hub(hub, actor).await?;
     let mut unit = hub.begin().await?;
+    let runs_hub = access::runs_hub_from_anywhere(&mut unit.conn(), actor).await?;
     let before = reload(&mut unit.conn(), id).await?;
     if_match.check(before.version)?;
     let allow_private = patch.allow_private.unwrap_or(before.allow_private);
@@ -237,6 +198,10 @@ async fn change(hub: &Hub, actor: &Actor, id: WebhookId, patch: Patch, if_match:
         allow_private,
         ..before.clone()
     };
+    let tells_more = before.url != after.url || before.events != after.events || (after.enabled && !before.enabled);
+    if tells_more {
+        demand_audit(actor)?;
+    }
     let details = differences(&before, &after, url.host());
     if details.is_empty() {
         return view(&mut unit.conn(), before).await;
@@ -338,7 +303,20 @@ fn parse(url: &str, allow_private: bool) -> Result<Target> {
 }
 
 async fn demand_hub(hub: &Hub, actor: &Actor) -> Result<()> {
-    if may_run_hub(hub, actor).await? { Ok(()) } else { Err(hub_needed()) }
+    let mut session = hub.db.read().await?;
+    if access::runs_hub_from_anywhere(&mut session.conn(), actor).await? { Ok(()) } else { Err(hub_needed()) }
+}
+
+/// A webhook tells what the audit log records: whoever says what and where must be allowed to read it.
+fn demand_audit(actor: &Actor) -> Result<()> {
+    if actor.may(Node::AuditRead) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::Forbidden,
+        "saying what a webhook is told, and where, needs the permission audit.read over the workspace as well: it is told \
+         what the audit log records",
+    ))
 }
 
 fn hub_needed() -> Error {
@@ -346,20 +324,6 @@ fn hub_needed() -> Error {
         ErrorCode::Forbidden,
         "allow_private needs the permission hub.manage: such a webhook reaches the networks of whoever runs this hub",
     )
-}
-
-/// Whether somebody holds `hub.manage` where it counts, wherever they act now. A key only in the workspace it is of.
-async fn may_run_hub(hub: &Hub, actor: &Actor) -> Result<bool> {
-    let mut session = hub.db.read().await?;
-    let Some(home) = workspaces::home(&mut session.conn()).await? else { return Ok(false) };
-    match &actor.principal {
-        _ if actor.workspace_id == home => Ok(actor.may(Node::HubManage)),
-        Principal::User { id, .. } => {
-            let rights = access::rights_of(&mut session.conn(), home, *id).await?;
-            Ok(rights.allow(Node::HubManage, Place::WORKSPACE))
-        }
-        _ => Ok(false),
-    }
 }
 
 fn seal(hub: &Hub, id: WebhookId, secret: &Secret) -> Result<String> {

@@ -1,6 +1,6 @@
 //! SQL of outgoing webhooks.
 
-use protocol::WorkspaceId;
+use protocol::{UserId, WorkspaceId};
 
 use super::model::{LastDelivery, Webhook, WebhookName};
 use crate::clock::Timestamp;
@@ -56,6 +56,23 @@ pub(super) async fn list(
     .bind(workspace.to_string())
     .bind(before)
     .bind(limit)
+    .fetch_all()
+    .await
+}
+
+/// Those of a workspace that somebody made and that are called.
+pub(super) async fn made_by(
+    conn: &mut Conn<'_>,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<Vec<Webhook>, DbError> {
+    conn.query(sql!(
+        "select id, workspace_id, name, url, events, enabled, allow_private, sealed_secret, sealed_old_secret,
+                old_secret_until, created_at, created_by, failing_since, disabled_reason, missed, version
+         from outgoing_webhooks where workspace_id = $1 and created_by = $2 and enabled order by id"
+    ))
+    .bind(workspace.to_string())
+    .bind(user.to_string())
     .fetch_all()
     .await
 }

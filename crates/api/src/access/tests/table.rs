@@ -17,6 +17,8 @@ pub(super) enum Needs {
     Agent,
     /// Anybody in a session of their own.
     Session,
+    /// Any key, for itself.
+    Key,
     /// Something of one's own account, in a session.
     Own,
     /// The node over the whole workspace.
@@ -71,6 +73,7 @@ pub(super) const TABLE: &[(&str, Needs)] = &[
     ("DELETE /v1/account/sessions", Needs::Session),
     ("DELETE /v1/account/sessions/{id}", Needs::Own),
     ("DELETE /v1/account/totp", Needs::Session),
+    ("DELETE /v1/api-keys/current", Needs::Key),
     ("DELETE /v1/api-keys/{id}", Needs::OnOrOwn(Kind::ApiKey, ApiKeysManage)),
     ("DELETE /v1/outgoing-webhooks/{id}", Needs::On(Kind::Webhook, WebhooksManage)),
     ("DELETE /v1/projects/{id}", Needs::On(Kind::Project, ProjectsManage)),

@@ -8,7 +8,7 @@ use super::Stopped;
 use super::flow::Pending;
 use super::page::Refusal;
 use super::provider::Claimed;
-use crate::access::{Actor, RequestOrigin};
+use crate::access::{Actor, Principal, RequestOrigin, Rights};
 use crate::audit::{Outcome, Subject};
 use crate::auth::factors::{self, Factor};
 use crate::auth::model::{Email, PersonName, User};
@@ -20,6 +20,7 @@ use crate::config::OidcProvider;
 use crate::db::{Conn, DbError};
 use crate::error::{ErrorCode, Result};
 use crate::hub::{Hub, Unit};
+use crate::ids::SessionId;
 use crate::team::{self, Mapped};
 use crate::workspaces;
 
@@ -52,7 +53,8 @@ pub(super) async fn sign_in(
         None => make(hub, &mut unit, provider, &claimed).await?,
     };
     let source = source(provider);
-    let changed = team::set_mapped(hub, &mut unit, &origin, (user.id, &user.name), &source, mapped).await?;
+    let by = (&Principal::Anonymous, &origin);
+    let changed = team::set_mapped(hub, &mut unit, by, (user.id, &user.name), &source, mapped).await?;
     let has_own = factors::has_own(&mut unit.conn(), user.id).await?;
     // What was given and taken holds, whether they get in or not.
     unit.commit().await?;
@@ -164,18 +166,22 @@ pub(super) fn details(provider: &str, factor: Option<Factor>) -> Value {
     details
 }
 
-/// Records what somebody did without the session that would say who they are, where they are a member.
+/// Records what somebody did who came back from a provider, and whose session began it, where they are a member.
 pub(super) async fn record(
     unit: &mut Unit<'_>,
     origin: &RequestOrigin,
-    user: UserId,
+    (user, session_id): (UserId, SessionId),
     action: &'static str,
     details: Value,
 ) -> Result<()> {
     let account = store::account(&mut unit.conn(), user).await?;
     let name = account.map(|account| account.user.name).unwrap_or_default();
+    // What was proven when does not matter to a record.
+    let verified_at = Timestamp::from_ms(0);
+    let principal = Principal::User { id: user, name: name.clone(), session_id, verified_at };
     for workspace in workspaces::of_user(&mut unit.conn(), user).await? {
-        let actor = Actor::anonymous(workspace.id, origin.clone());
+        let (principal, origin) = (principal.clone(), origin.clone());
+        let actor = Actor { principal, workspace_id: workspace.id, rights: Rights::none(), origin };
         unit.audit(&actor, action, Subject::new("user", &user, name.as_str()), Outcome::Ok, details.clone()).await?;
     }
     Ok(())

@@ -32,7 +32,7 @@ use crate::hub::Hub;
 use crate::ids::SessionId;
 
 pub(super) use flow::Pending;
-pub(super) use identities::{IdentityView, ProviderView, begin_link, list, unlink};
+pub(super) use identities::{IdentityView, ProviderView, begin_link, list, take_what_is_given_no_more, unlink};
 pub(super) use provider::Providers;
 
 /// What comes back from a provider.
@@ -170,7 +170,7 @@ async fn settle(
         Purpose::SignIn => admit::sign_in(hub, origin, provider, claimed).await,
         Purpose::Link(user, session) => {
             demand_session(hub, session).await?;
-            identities::link(hub, origin, provider, user, claimed).await?;
+            identities::link(hub, origin, provider, (user, session), claimed).await?;
             Ok(Vec::new())
         }
         Purpose::StepUp(user, session) => {
@@ -211,7 +211,7 @@ async fn step_up(
     let mut unit = hub.begin().await?;
     store::verify_session(&mut unit.conn(), session, hub.now()).await?;
     let details = json!({ "factor": "identity", "provider": provider.id });
-    admit::record(&mut unit, origin, user, "auth.step_up", details).await?;
+    admit::record(&mut unit, origin, (user, session), "auth.step_up", details).await?;
     unit.commit().await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
+use super::super::totp::escaped;
 use super::flow::{Flow, Purpose};
 use crate::error::{Error, Result};
 
@@ -73,8 +74,4 @@ pub(super) fn refusal(flow: &Flow, refusal: Refusal, cookies: Vec<HeaderValue>) 
 /// Nobody knows where this browser came from.
 pub(super) fn lost(cookie: HeaderValue) -> Response {
     forward(&format!("/sign-in#error={}", Refusal::Expired.code()), vec![cookie])
-}
-
-fn escaped(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }

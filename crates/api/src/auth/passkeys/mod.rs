@@ -166,6 +166,8 @@ pub(super) async fn add(hub: &Hub, person: &Person, new: &NewPasskey) -> Result<
     };
     let user = person.user.id;
     let mut unit = hub.begin().await?;
+    // Of two at once one is the first, or the last that fits.
+    store::lock_user(&mut unit.conn(), user).await?;
     let count = store::count_passkeys(&mut unit.conn(), user).await?;
     demand_room(usize::try_from(count).unwrap_or(usize::MAX))?;
     let is_first = !factors::has_own(&mut unit.conn(), user).await?;
@@ -203,6 +205,8 @@ pub(super) async fn remove(hub: &Hub, person: &Person, id: PasskeyId) -> Result<
     demand_fresh(hub, person)?;
     let user = person.user.id;
     let mut unit = hub.begin().await?;
+    // Of two ways in that go at once the second sees that it is the last.
+    store::lock_user(&mut unit.conn(), user).await?;
     let row = find(&mut unit.conn(), person, id).await?;
     store::delete_passkey(&mut unit.conn(), user, id).await?;
     let conn = &mut unit.conn();

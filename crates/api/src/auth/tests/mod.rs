@@ -1,6 +1,7 @@
 //! Promises of setup, sign-in and sessions, through the API on each engine.
 
 mod account;
+mod at_once;
 mod device;
 mod email_change;
 mod guessing;

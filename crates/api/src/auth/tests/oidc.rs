@@ -1,5 +1,6 @@
 //! Signing in through identity providers: who gets in, as whom, with what, and which lies are believed: none.
 
+mod letters;
 mod lies;
 
 use std::sync::Arc;
@@ -312,6 +313,61 @@ async fn coming_back_from_a_provider_is_no_fresh_proof_unless_it_asked_just_now(
             assert_eq!(key.code() != "step_up_required", is_fresh, "{auth_time:?}: {}", key.text());
             let totp = client.post("/v1/account/totp", json!({})).await;
             assert_eq!(totp.code() != "step_up_required", is_fresh, "{auth_time:?}: {}", totp.text());
+        }
+    }
+}
+
+/// The owner with an identity of the provider and the role of its group `boss` beside their own, in two windows of time.
+async fn linked(hub: &TestHub, owner: &Client, provider: &Provider) -> String {
+    owner.step_up().await;
+    let begun = owner.post("/v1/account/identities/company/link", json!({})).await.json();
+    assert_eq!(goes_to(&owner.get(&provider.agree(begun["location"].as_str().unwrap())).await), "/account");
+    next_minute(hub);
+    let list = owner.get("/v1/account/identities").await.json();
+    list["data"][0]["id"].as_str().unwrap().to_owned()
+}
+
+async fn sources(owner: &Client, id: &str) -> Vec<Value> {
+    let member = owner.get(&format!("/v1/team/members/{id}")).await.json();
+    member["grants"].as_array().unwrap().iter().map(|grant| grant["source"].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_groups_gave_goes_with_the_identity_and_with_the_provider() {
+    let provider = Provider::start().await;
+    for hub in hubs(&provider, |_| {}).await {
+        provider.follow(hub.clock.clone());
+        let owner = hub.owner().await;
+        let ann =
+            hub.member(&owner, "ann@example.org", json!({ "role": "viewer" }), json!({ "type": "workspace" })).await;
+        let id = ann.get("/v1/auth/session").await.json()["user"]["id"].as_str().unwrap().to_owned();
+        let identity = linked(&hub, &ann, &provider).await;
+        in_group(&provider, &json!(["boss"]));
+        assert_eq!(sign_in(&hub.anonymous(), &provider).await, "/servers");
+        assert_eq!(sources(&owner, &id).await, [Value::Null, json!("oidc/company")]);
+        next_minute(&hub);
+        crate::auth::sweep(&hub.hub).await.unwrap();
+        assert_eq!(sources(&owner, &id).await.len(), 2, "what is given still stays");
+
+        ann.step_up().await;
+        let path = format!("/v1/account/identities/{identity}");
+        assert_eq!(ann.delete(&path).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(sources(&owner, &id).await, [Value::Null]);
+        assert!(!roles(&ann).await.contains(&"members.manage".to_owned()), "at once");
+        let record = owner.get("/v1/audit?action=member.map").await.json()["data"][0].clone();
+        assert_eq!((&record["details"]["taken"], &record["actor"]["id"]), (&json!(["admin"]), &json!(id)), "{record}");
+
+        linked(&hub, &ann, &provider).await;
+        assert_eq!(sign_in(&hub.anonymous(), &provider).await, "/servers");
+        assert_eq!(sources(&owner, &id).await.len(), 2);
+        let mut other = provider.settings("company");
+        other.issuer = "https://id.example.net".to_owned();
+        for (kept, settings) in [("none", Vec::new()), ("another one under its name", vec![other])] {
+            let restarted = hub.restarted_with_providers(settings);
+            crate::auth::sweep(&restarted).await.unwrap();
+            assert_eq!(sources(&owner.at(restarted), &id).await, [Value::Null], "{kept}");
+            next_minute(&hub);
+            assert_eq!(sign_in(&hub.anonymous(), &provider).await, "/servers");
         }
     }
 }

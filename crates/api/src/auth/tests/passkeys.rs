@@ -13,11 +13,11 @@ use super::{actions, login, remove_passkeys};
 use crate::config::PublicUrl;
 use crate::testing::{Answer, Client, OWNER_EMAIL, OWNER_PASSWORD, TestHub};
 
-const ORIGIN: &str = "http://localhost:8080";
+pub(super) const ORIGIN: &str = "http://localhost:8080";
 const FIVE_MINUTES: Duration = Duration::from_mins(5);
 
 /// Hubs that are reached by a name.
-async fn hubs() -> Vec<TestHub> {
+pub(super) async fn hubs() -> Vec<TestHub> {
     TestHub::each_engine_with(|config| config.public_url = PublicUrl::parse(ORIGIN).unwrap()).await
 }
 
@@ -25,7 +25,7 @@ async fn one_hub() -> TestHub {
     TestHub::with_config(|config| config.public_url = PublicUrl::parse(ORIGIN).unwrap()).await
 }
 
-async fn begin(client: &Client, path: &str) -> Value {
+pub(super) async fn begin(client: &Client, path: &str) -> Value {
     let begun = client.post(path, json!({})).await;
     assert_eq!(begun.status, StatusCode::OK, "{}", begun.text());
     begun.json()
@@ -40,7 +40,7 @@ async fn add(client: &Client, device: &mut Device) -> Answer {
 }
 
 /// Somebody's device with a passkey, and the recovery codes that came with it.
-async fn enrolled(client: &Client) -> (Device, Vec<String>) {
+pub(super) async fn enrolled(client: &Client) -> (Device, Vec<String>) {
     let mut device = Device::new(ORIGIN);
     let added = add(client, &mut device).await;
     assert_eq!(added.status, StatusCode::CREATED, "{}", added.text());

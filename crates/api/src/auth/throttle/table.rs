@@ -16,7 +16,8 @@ const FIRST_DELAY: Duration = Duration::from_secs(60);
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 /// After this long without an attempt everything is forgotten.
 pub(in crate::auth) const MEMORY: Duration = Duration::from_secs(2 * 3600);
-/// Addresses and accounts that are remembered, each. When more come, those longest quiet are forgotten.
+/// Addresses and accounts that are remembered, each. When more come, those longest quiet are forgotten that are neither
+/// delayed nor near to it; where there is none of these, whoever is new is counted together with everybody else who is.
 const CAPACITY: usize = 10_000;
 /// How many of them the database holds.
 const KEPT: usize = 2_000;
@@ -28,11 +29,13 @@ pub(super) struct Table<K> {
     kept: HashSet<K>,
     /// What the database must be told of.
     changed: HashSet<K>,
+    /// Of all for whom there was no room.
+    others: Option<Entry>,
 }
 
 impl<K> Default for Table<K> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), kept: HashSet::new(), changed: HashSet::new() }
+        Self { entries: HashMap::new(), kept: HashSet::new(), changed: HashSet::new(), others: None }
     }
 }
 
@@ -48,6 +51,32 @@ struct Entry {
 impl Entry {
     const fn new(now: Timestamp) -> Self {
         Self { window_start: now, attempts: 0, delay: FIRST_DELAY, blocked_until: now, last: now }
+    }
+
+    fn admit(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        if now.since(self.last) >= MEMORY {
+            *self = Self::new(now);
+        }
+        self.last = now;
+        let wait = self.blocked_until.since(now);
+        if !wait.is_zero() {
+            return Err(Refusal { wait, first: false });
+        }
+        if now.since(self.window_start) >= WINDOW {
+            self.window_start = now;
+            self.attempts = 0;
+        }
+        self.attempts += 1;
+        if self.attempts <= LIMIT {
+            return Ok(());
+        }
+        let wait = self.delay;
+        self.blocked_until = now.plus(wait);
+        self.delay = (wait * 2).min(LONGEST_DELAY);
+        // When the delay is over one attempt decides: a wrong one is followed by the next, longer delay.
+        self.window_start = self.blocked_until;
+        self.attempts = LIMIT - 1;
+        Err(Refusal { wait, first: true })
     }
 
     /// Delayed, delayed before, or near to it.
@@ -85,35 +114,13 @@ impl Entry {
 
 impl<K: Copy + Eq + Hash> Table<K> {
     pub(super) fn admit(&mut self, now: Timestamp, key: K) -> Result<(), Refusal> {
-        if !self.entries.contains_key(&key) {
-            self.make_room(now);
+        if !self.entries.contains_key(&key) && !self.make_room(now) {
+            return self.others.get_or_insert_with(|| Entry::new(now)).admit(now);
         }
-        let entry = self.entries.entry(key).or_insert_with(|| Entry::new(now));
-        if now.since(entry.last) >= MEMORY {
-            *entry = Entry::new(now);
+        let admitted = self.entries.entry(key).or_insert_with(|| Entry::new(now)).admit(now);
+        if !matches!(admitted, Err(Refusal { first: false, .. })) {
+            self.note(key);
         }
-        entry.last = now;
-        let wait = entry.blocked_until.since(now);
-        if !wait.is_zero() {
-            return Err(Refusal { wait, first: false });
-        }
-        if now.since(entry.window_start) >= WINDOW {
-            entry.window_start = now;
-            entry.attempts = 0;
-        }
-        entry.attempts += 1;
-        let admitted = if entry.attempts <= LIMIT {
-            Ok(())
-        } else {
-            let wait = entry.delay;
-            entry.blocked_until = now.plus(wait);
-            entry.delay = (wait * 2).min(LONGEST_DELAY);
-            // When the delay is over one attempt decides: a wrong one is followed by the next, longer delay.
-            entry.window_start = entry.blocked_until;
-            entry.attempts = LIMIT - 1;
-            Err(Refusal { wait, first: true })
-        };
-        self.note(key);
         admitted
     }
 
@@ -174,16 +181,19 @@ impl<K: Copy + Eq + Hash> Table<K> {
         }
     }
 
-    fn make_room(&mut self, now: Timestamp) {
+    /// Whether there is room for one more. What guessing must not make the hub forget keeps its place, or made-up names
+    /// would free the one that is guessed at.
+    fn make_room(&mut self, now: Timestamp) -> bool {
         if self.entries.len() < CAPACITY {
-            return;
+            return true;
         }
         self.forget_old(now);
         while self.entries.len() >= CAPACITY {
-            let quietest = self.entries.iter().min_by_key(|(_, entry)| entry.last).map(|(key, _)| *key);
-            let Some(quietest) = quietest else { return };
+            let spare = self.entries.iter().filter(|(_, entry)| !entry.is_worth_keeping());
+            let Some(quietest) = spare.min_by_key(|(_, entry)| entry.last).map(|(key, _)| *key) else { return false };
             self.remove(quietest);
         }
+        true
     }
 }
 
@@ -205,6 +215,37 @@ mod tests {
         assert!(!table.entries.contains_key(&0));
         assert!(table.entries.contains_key(&(CAPACITY + 99)));
         assert!(table.changed.is_empty() && table.kept.is_empty());
+    }
+
+    #[test]
+    fn made_up_names_free_nobody_who_is_delayed() {
+        let mut table = Table::default();
+        for _ in 0..=LIMIT {
+            let _ = table.admit(at(0), 0);
+        }
+        for n in 1..=CAPACITY {
+            table.admit(at(1), n).unwrap();
+        }
+        assert_eq!(table.admit(at(1), 0).unwrap_err().wait, Duration::from_secs(59));
+        assert_eq!(table.entries.len(), CAPACITY);
+    }
+
+    #[test]
+    fn where_all_are_worth_remembering_new_ones_are_counted_together() {
+        let mut table = Table::default();
+        for n in 0..CAPACITY {
+            for _ in 0..NEAR {
+                table.admit(at(0), n).unwrap();
+            }
+        }
+        for n in 0..LIMIT {
+            table.admit(at(0), CAPACITY + usize::try_from(n).unwrap()).unwrap();
+        }
+        assert!(table.admit(at(0), 2 * CAPACITY).unwrap_err().first);
+        assert_eq!(table.entries.len(), CAPACITY);
+        table.admit(at(0), 0).unwrap();
+        table.admit(at(7200), 2 * CAPACITY).unwrap();
+        assert!(table.entries.contains_key(&(2 * CAPACITY)), "there is room when the old ones are forgotten");
     }
 
     #[test]

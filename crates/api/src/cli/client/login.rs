@@ -259,10 +259,12 @@ async fn sign_out(command: &Logout) -> Result<(), Failure> {
 
 /// A key that this program made dies with its use. A hub that cannot be asked keeps it until it expires.
 async fn revoke(address: &str, known: &SavedHub) {
-    let Some(id) = &known.api_key_id else { return };
+    if known.api_key_id.is_none() {
+        return;
+    }
     let revoked = async {
         let hub = HubClient::new(address, known.pinned_key, Some(&known.api_key))?;
-        hub.ask::<IgnoredAny>(hub.request(Method::DELETE, &format!("/v1/api-keys/{id}"))?).await
+        hub.ask::<IgnoredAny>(hub.request(Method::DELETE, "/v1/api-keys/current")?).await
     };
     if let Err(error) = revoked.await {
         complain(format_args!(

@@ -340,3 +340,76 @@ async fn a_receiver_that_is_gone_is_not_called_again() {
     let told = owner.get("/v1/deliveries").await.json();
     assert_eq!(told["data"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn of_many_that_are_made_at_once_only_one_is_the_last_that_fits() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        for _ in 0..19 {
+            webhook(&owner, "https://hooks.example.com/a", &["project.*"], false).await;
+        }
+        let make = async || {
+            let form = json!({ "name": "Last", "url": "https://hooks.example.com/b", "events": ["project.*"] });
+            owner.post("/v1/outgoing-webhooks", form).await.status
+        };
+        // Each has a connection of its own, so that none waits for one while another is done.
+        futures_util::future::join_all((0..8).map(|_| owner.get("/v1/outgoing-webhooks"))).await;
+        let mut statuses = futures_util::future::join_all((0..8).map(|_| make())).await;
+        statuses.sort_unstable();
+        assert_eq!(statuses.iter().filter(|status| **status == StatusCode::CREATED).count(), 1, "{statuses:?}");
+        assert_eq!(statuses.last(), Some(&StatusCode::CONFLICT), "{statuses:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_tells_others_of_records_may_read_them() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let made = webhook(&owner, "https://hooks.example.com/a", &["project.*"], false).await;
+        owner.patch(&path(&made), json!({ "enabled": false })).await;
+        let only = json!({ "permissions": ["webhooks.manage"] });
+        let ann = hub.member(&owner, "ann@example.org", only, everywhere()).await;
+        let form = json!({ "name": "Mine", "url": "https://hooks.example.com/b", "events": ["*"] });
+        let mut refused = vec![ann.post("/v1/outgoing-webhooks", form.clone()).await];
+        for change in
+            [json!({ "url": "https://hooks.example.com/b" }), json!({ "events": ["*"] }), json!({ "enabled": true })]
+        {
+            refused.push(ann.patch(&path(&made), change).await);
+        }
+        for refused in refused {
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text());
+            assert!(refused.text().contains("audit.read"), "{}", refused.text());
+        }
+        assert_eq!(ann.patch(&path(&made), json!({ "name": "Other" })).await.status, StatusCode::OK);
+        let sent = owner.post(&format!("{}/test", path(&made)), json!({})).await.json();
+        let delivery = format!("/v1/deliveries/{}", sent["id"].as_str().unwrap());
+        assert_eq!(ann.get(&delivery).await.json()["payload"], Value::Null);
+        assert_eq!(owner.get(&delivery).await.json()["payload"]["type"], "webhook.test");
+        let both = json!({ "permissions": ["webhooks.manage", "audit.read"] });
+        let bob = hub.member(&owner, "bob@example.org", both, everywhere()).await;
+        assert_eq!(bob.post("/v1/outgoing-webhooks", form).await.status, StatusCode::CREATED);
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_had_told_ends_with_their_membership() {
+    for hub in TestHub::each_engine().await {
+        let owner = hub.owner().await;
+        let ann = hub.member(&owner, "ann@example.org", json!({ "role": "admin" }), everywhere()).await;
+        let (hers, other) = (
+            webhook(&ann, "https://hooks.example.com/a", &["*"], false).await,
+            webhook(&owner, "https://hooks.example.com/b", &["project.*"], false).await,
+        );
+        let id = ann.get("/v1/auth/session").await.json()["user"]["id"].as_str().unwrap().to_owned();
+        let told = owner.get("/v1/deliveries").await.json()["data"].as_array().unwrap().len();
+        assert_eq!(owner.delete(&format!("/v1/team/members/{id}")).await.status, StatusCode::NO_CONTENT);
+        let left = owner.get(&path(&hers)).await.json();
+        assert_eq!(left["enabled"], false, "{left}");
+        assert!(left["disabled_reason"].as_str().unwrap().contains("no member"), "{left}");
+        assert_eq!(owner.get(&path(&other)).await.json()["enabled"], true);
+        let record = owner.get("/v1/audit?action=webhook.disable").await.json()["data"][0].clone();
+        assert_eq!(record["subject"]["id"], hers["id"], "{record}");
+        let deliveries = owner.get("/v1/deliveries").await.json();
+        assert_eq!(deliveries["data"].as_array().unwrap().len(), told, "not even of that: {deliveries}");
+    }
+}

@@ -472,6 +472,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys/current": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke the API key that this request comes with
+         * @description It needs no permission: whoever has the key may end it.
+         */
+        delete: operations["api_keys_delete_current"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys/{id}": {
         parameters: {
             query?: never;
@@ -1447,7 +1467,9 @@ export interface paths {
         post?: never;
         /**
          * Remove a project
-         * @description Its servers stay, in no project. What was granted over the project is not granted any more.
+         * @description Its servers stay, in no project; while it has some this needs `projects.manage` over the whole workspace. Grants over
+         *     the project, invitations to it and API keys for it end, and with them the install tokens that nobody used; whoever
+         *     removes it must hold there what they give.
          */
         delete: operations["projects_delete"];
         options?: never;
@@ -2191,7 +2213,7 @@ export interface components {
         DeliveryDetail: components["schemas"]["Delivery"] & {
             /** @description Oldest first, at most 12. */
             attempts_made: components["schemas"]["DeliveryAttempt"][];
-            /** @description What was sent; null for mail. */
+            /** @description What was sent; null for mail, and for whoever does not hold `audit.read`. */
             payload: Record<string, never> | null;
         };
         /** @description The newest attempt. */
@@ -5779,6 +5801,32 @@ export interface operations {
             415: components["responses"]["Error"];
             421: components["responses"]["Error"];
             422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    api_keys_delete_current: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It opens nothing any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            421: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];

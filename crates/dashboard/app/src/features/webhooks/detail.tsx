@@ -58,6 +58,7 @@ function Known({ webhook }: { webhook: Webhook }) {
   const refresh = useRefreshWebhooks();
   const { rotate, test, enable, remove } = useWebhookActions(webhook);
   const [doing, setDoing] = useState<Doing>(null);
+  const mayTell = useMay('audit.read', WORKSPACE);
   const close = () => {
     setDoing(null);
     remove.reset();
@@ -83,9 +84,11 @@ function Known({ webhook }: { webhook: Webhook }) {
             {t('webhooks.test')}
           </Button>
           <Menu trigger={<IconButton icon={Ellipsis} label={t('servers.actions')} />}>
-            <MenuItem icon={Pencil} onSelect={() => setDoing('edit')}>
-              {t('webhooks.edit')}
-            </MenuItem>
+            {mayTell && (
+              <MenuItem icon={Pencil} onSelect={() => setDoing('edit')}>
+                {t('webhooks.edit')}
+              </MenuItem>
+            )}
             <MenuItem icon={KeyRound} onSelect={() => setDoing('rotate')}>
               {t('webhooks.rotate')}
             </MenuItem>
@@ -98,19 +101,21 @@ function Known({ webhook }: { webhook: Webhook }) {
           <div className="mb-3">
             <Notice tone="bad">
               <p>{t('webhooks.disabled_reason', { reason: webhook.disabled_reason })}</p>
-              <Button
-                size="sm"
-                className="mt-2"
-                busy={enable.isPending}
-                onClick={() =>
-                  enable.mutate(undefined, {
-                    onSuccess: () => toast.done(t('webhooks.enabled_again', { name: webhook.name })),
-                    onError: (error) => toast.failed(error),
-                  })
-                }
-              >
-                {t('webhooks.enable')}
-              </Button>
+              {mayTell && (
+                <Button
+                  size="sm"
+                  className="mt-2"
+                  busy={enable.isPending}
+                  onClick={() =>
+                    enable.mutate(undefined, {
+                      onSuccess: () => toast.done(t('webhooks.enabled_again', { name: webhook.name })),
+                      onError: (error) => toast.failed(error),
+                    })
+                  }
+                >
+                  {t('webhooks.enable')}
+                </Button>
+              )}
             </Notice>
           </div>
         )}

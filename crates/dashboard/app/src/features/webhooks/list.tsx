@@ -23,18 +23,22 @@ import '@/i18n/lazy/webhooks';
 
 export function WebhooksPage() {
   const may = useMay('webhooks.manage', WORKSPACE);
+  // A webhook is told what the audit log records: the hub lets nobody else say what and where.
+  const mayTell = useMay('audit.read', WORKSPACE);
   const list = useQuery({ ...webhooksQuery, enabled: may });
   const refresh = useRefreshWebhooks();
   const [making, setMaking] = useState(false);
   if (!may) return <NoPermission missing={['webhooks.manage']} />;
-  const create = (
+  const create = mayTell && (
     <Button tone="primary" icon={Plus} onClick={() => setMaking(true)}>
       {t('webhooks.create')}
     </Button>
   );
   return (
     <SettingsFrame title={t('webhooks.title')} width="full" actions={create}>
-      <p className="mb-3 text-fg-2 text-sm">{t('webhooks.body')}</p>
+      <p className="mb-3 text-fg-2 text-sm">
+        {t('webhooks.body')} {!mayTell && t('webhooks.needs_audit')}
+      </p>
       <Panel className="max-w-5xl">
         {list.isPending ? (
           <LoadingRows rows={3} />

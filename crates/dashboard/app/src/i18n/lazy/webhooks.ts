@@ -45,6 +45,7 @@ export const webhooks = {
   missed_other: '{{missed}} events were left out, because too many waited already.',
   name: 'Name',
   name_hint: 'What receives it, such as “chat of the night shift”.',
+  needs_audit: 'Saying what is sent, and where, needs the permission audit.read as well.',
   never: 'Nothing sent yet',
   none_body: 'With one, a chat, a ticket system or a script of yours hears of what happens here.',
   none_title: 'No webhooks',
