@@ -138,7 +138,7 @@ export async function peopleSteps({ step, page, browser, world, mine, other }) {
     await page.getByRole('menuitem', { name: 'Delete' }).click();
     await dialog.getByText('Held by Carla Customer').waitFor();
     await dialog.getByRole('button', { name: 'Delete' }).click();
-    await dialog.getByText('1 grants use this role').waitFor();
+    await dialog.getByText('1 grant uses this role').waitFor();
     await page.keyboard.press('Escape');
 
     await openMember();

@@ -63,6 +63,8 @@ async fn no_secret_lies_in_database_log_or_data_dir() {
         let leaks = secrets::scan(&everywhere, allowed);
         assert!(leaks.len() == 1 && leaks[0].file == planted && leaks[0].form == form, "{leaks:?}");
     }
+    // The hub looks itself through when it goes.
+    std::fs::remove_file(planted).unwrap();
 }
 
 /// The six digits of now for a secret in base32: RFC 6238 with its defaults.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::api::Api;
 use crate::link::Link;
 use crate::process::{self, Process};
-use crate::{secrets, target_dir, wait};
+use crate::{secrets, target_dir, tokens, wait};
 
 /// E-mail of the owner that [`Hub::owner`] signs in.
 pub const OWNER_EMAIL: &str = "owner@example.test";
@@ -65,6 +65,21 @@ pub struct Hub {
     port: u16,
     password: String,
     _dir: TempDir,
+}
+
+impl Drop for Hub {
+    /// Whatever a test was about: no secret of it may lie where a copy of the hub's files or its log takes it along.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let log = self.log_file();
+        for place in [self.data.as_path(), &log] {
+            let found = tokens::find(place).expect("what the hub leaves behind");
+            assert_eq!(found, [], "tokens lie in the clear");
+        }
+        assert_eq!(secrets::scan(&[&self.data, &log], |_| false), [], "secrets lie in the clear");
+    }
 }
 
 impl Hub {

@@ -1,5 +1,5 @@
 //! What the end-to-end tests stand on: real hub and agent processes, a client of the public API, a link that can be cut,
-//! and a scanner that knows every secret of the run.
+//! and scanners that know every secret of the run: when a [`hub::Hub`] goes, what it leaves behind is looked through.
 //!
 //! Nothing here sleeps: [`wait::until`] polls a condition and fails with its last answer.
 
@@ -12,6 +12,7 @@ pub mod process;
 pub mod receiver;
 pub mod secrets;
 pub mod sse;
+pub mod tokens;
 pub mod vps;
 pub mod wait;
 

@@ -144,7 +144,7 @@ export class People {
       case 'DELETE /v1/team/roles/{id}': {
         inWorkspace('roles.manage');
         const uses = this.members.flatMap((one) => one.grants).filter((grant) => grant.granted.role_id === id).length;
-        if (uses > 0) throw conflict(`${uses} grants use this role; give those members another one first`);
+        if (uses > 0) throw conflict(`${uses === 1 ? "1 grant uses" : `${uses} grants use`} this role; give those members another one first`);
         this.roles = this.roles.filter((one) => one.id !== id);
         return [204];
       }

@@ -11,6 +11,10 @@ use crate::service::{self, Service};
 use crate::tally::Tally;
 use crate::{paths, proc, web};
 
+#[path = "../../../tests/support/tokens.rs"]
+#[expect(unreachable_pub, reason = "the end-to-end tests have it as a public module")]
+mod tokens;
+
 /// Runs `tests/browser`.
 pub(super) fn tests(run: &mut Run, agent: &Path) -> Result<()> {
     run.tests("browser tests", || {
@@ -25,7 +29,12 @@ pub(super) fn tests(run: &mut Run, agent: &Path) -> Result<()> {
         }
         hub.service.stop(Duration::from_secs(15));
         let tally = Tally::of_closing_line(&seen.output).context("the browser tests did not say what they ran")?;
-        Ok(tally.with_status(seen.status.success()))
+        // All that a person does was done on it: nothing of that may lie about in the clear.
+        let found = tokens::find(&paths::cache().join("browser"))?;
+        for (file, token) in &found {
+            println!("{}: holds the token {token}", file.display());
+        }
+        Ok(tally.with_status(seen.status.success() && found.is_empty()))
     })
 }
 

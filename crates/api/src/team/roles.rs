@@ -104,8 +104,8 @@ pub(super) async fn remove(hub: &Hub, role: Authorized<CustomRole, RolesManage>)
     let mut unit = hub.begin().await?;
     let holders = store::holders(&mut unit.conn(), role.id).await?;
     if holders > 0 {
-        let message = format!("{holders} grants use this role; give those members another one first");
-        return Err(Error::conflict(message));
+        let grants = if holders == 1 { "1 grant uses".to_owned() } else { format!("{holders} grants use") };
+        return Err(Error::conflict(format!("{grants} this role; give those members another one first")));
     }
     if !store::delete_role(&mut unit.conn(), role.id).await? {
         return Err(Error::not_found("role"));

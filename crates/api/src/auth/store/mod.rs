@@ -6,6 +6,8 @@ mod factors;
 mod identities;
 mod passkeys;
 mod resets;
+#[cfg(test)]
+mod second_factor;
 
 pub(super) use attempts::*;
 pub(super) use email_changes::*;
