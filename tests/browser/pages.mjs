@@ -204,7 +204,7 @@ export const overlays = [
       await page.getByRole('menuitem', { name: 'Delete' }).click();
       await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
     },
-    ready: (page) => page.getByText('grants use this role'),
+    ready: (page) => page.getByText(/grants? uses? this role/),
   },
   {
     name: 'add-grant',
