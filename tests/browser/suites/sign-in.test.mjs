@@ -194,14 +194,14 @@ test('a_new_address_counts_once_its_link_was_opened', async (t) => {
   await page.goto(`${url}/account`);
   await page.getByText(`You sign in with ${account.email}.`).waitFor();
   await page.getByRole('button', { name: 'Change address' }).click();
-  await dialog.getByLabel('New address').fill('ada@example.net');
+  await dialog.getByLabel('New address').fill('ada@example.org');
   await dialog.getByLabel('Current password').fill('a wrong guess');
   await page.keyboard.press('Enter');
   await dialog.getByText('is not your password').waitFor();
   assert.deepEqual(await inspect(page, 'email-change-light'), []);
   await dialog.getByLabel('Current password').fill(account.password);
   await page.keyboard.press('Enter');
-  await page.getByText(`A link was mailed to ada@example.net. Open it within 30 minutes; until then you sign in with ${account.email}.`).waitFor();
+  await page.getByText(`A link was mailed to ada@example.org. Open it within 30 minutes; until then you sign in with ${account.email}.`).waitFor();
   assert.deepEqual(await inspect(page, 'email-pending-light'), []);
   assert.equal(mock.people.owner.email, account.email);
 
@@ -212,7 +212,7 @@ test('a_new_address_counts_once_its_link_was_opened', async (t) => {
   await page.getByRole('button', { name: 'Use this address' }).click();
   await page.getByText('You sign in with the new address from now on.').waitFor();
   await page.getByRole('link', { name: 'To my account' }).click();
-  await page.getByText('You sign in with ada@example.net.').waitFor();
+  await page.getByText('You sign in with ada@example.org.').waitFor();
 
   await page.goto(`${url}/change-email#rsec_1`);
   await page.reload();
